@@ -1,0 +1,1 @@
+"""Handrail: database migrations that prove themselves before they reach production."""

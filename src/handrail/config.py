@@ -1,0 +1,208 @@
+"""[tool.handrail] in pyproject.toml, or handrail.toml, as values."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import time, timedelta
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from handrail.errors import SettingsInvalid, UsageRefused
+from handrail.model.gate import Window
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WINDOW = re.compile(r"(\w{3})(?:-(\w{3}))?\s+(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(\S+))?", re.IGNORECASE)
+
+
+class OnFailure(Enum):
+    """What a run does when a step fails."""
+
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockPolicy:
+    """How long we wait for locks, and hold them.
+
+    `timeout` bounds the wait of one statement in the lock queue, `budget` all waiting of a step, `hold` the time a
+    transaction may go on once it holds a lock that others wait for.
+    """
+
+    timeout: timedelta = timedelta(milliseconds=100)
+    budget: timedelta = timedelta(minutes=10)
+    hold: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment's policy. `url` is `env:NAME`, `file:PATH`, `command:...` or a URL; resolved by `host.urls`.
+
+    `migration_url` is used instead of `url` for migrations, e.g. the direct one beside a pooler.
+    `oldest_transaction` is the age from which somebody else's transaction refuses a run; `lease_wait` how long a run
+    waits for another one.
+    """
+
+    name: str = ""
+    url: str
+    migration_url: str = ""
+    protected: bool = False
+    requires: tuple[str, ...] = ()
+    window: Window | None = None
+    lock: LockPolicy = field(default_factory=LockPolicy)
+    oldest_transaction: timedelta = timedelta(hours=1)
+    lease_wait: timedelta = timedelta(seconds=30)
+    on_failure: OnFailure = OnFailure.STOP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a project. `root` is the folder of the file they stand in; relative paths start there."""
+
+    root: Path = Path()
+    alembic: str = ""
+    journal: str = ".handrail/journal.db"
+    rules_from: str = ""
+    environments: dict[str, Environment] = field(default_factory=dict)
+
+    def environment(self, name: str | None) -> Environment:
+        """Return the environment of that name, or the only one there is. Raises UsageRefused."""
+        known = ", ".join(self.environments) or "none"
+        if name is None:
+            if len(self.environments) == 1:
+                return next(iter(self.environments.values()))
+            raise UsageRefused(
+                what="no environment was chosen; nothing was touched",
+                why=f"the settings know these: {known}",
+                fix="name one: -e/--environment NAME",
+            )
+        if name not in self.environments:
+            near = get_close_matches(name, self.environments, n=1)
+            raise UsageRefused(
+                what=f"there is no environment {name!r}; nothing was touched",
+                why=f"the settings know these: {known}",
+                fix=f"did you mean {near[0]!r}?" if near else "add [tool.handrail.environments." + name + "]",
+            )
+        return self.environments[name]
+
+
+def load(root: Path) -> Settings:
+    """Return the settings of the project in `root`.
+
+    Raises SettingsInvalid: none found, two sources, an unknown key, a value that cannot be.
+    """
+    path, table = _read(root)
+    try:
+        return msgspec.convert({**_prepare(Settings, table, path, ""), "root": str(root)}, Settings, dec_hook=_decode)
+    except (msgspec.ValidationError, ValueError) as exc:
+        raise SettingsInvalid(
+            what=f"the settings in {path.name} cannot be used; nothing was touched",
+            why=str(exc),
+            fix=f"correct [tool.handrail] in {path}; docs/settings.md lists every key",
+        ) from exc
+
+
+def _read(root: Path) -> tuple[Path, dict[str, Any]]:
+    own, project = root / "handrail.toml", root / "pyproject.toml"
+    inside = _parse(project).get("tool", {}).get("handrail") if project.is_file() else None
+    if own.is_file() and inside is not None:
+        raise SettingsInvalid(
+            what="the settings stand in two places; nothing was touched",
+            why=f"both {own.name} and [tool.handrail] in {project.name} exist",
+            fix="keep one of them",
+        )
+    if own.is_file():
+        return own, _parse(own)
+    if inside is not None:
+        return project, inside
+    raise SettingsInvalid(
+        what="no settings of Handrail were found; nothing was touched",
+        why=f"neither handrail.toml nor [tool.handrail] in pyproject.toml exists in {root}",
+        fix='add [tool.handrail.environments.development] with url = "env:DATABASE_URL" to pyproject.toml',
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise SettingsInvalid(
+            what=f"{path} cannot be read; nothing was touched", why=str(exc), fix="correct the file"
+        ) from exc
+
+
+def _prepare(kind: type, table: Mapping[str, Any], path: Path, where: str) -> dict[str, Any]:
+    """Return the table with spans and windows read; raise on the first key that no field has, naming the nearest.
+
+    `root` and `name` are fields of ours, not keys.
+    """
+    known = {f.name: get_type_hints(kind)[f.name] for f in fields(kind) if f.name not in {"root", "name"}}
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            raise SettingsInvalid(
+                what=f"the settings in {path.name} have an unknown key {where}{key}; nothing was touched",
+                why=f"known here: {', '.join(known)}",
+                fix=f"did you mean {near[0]!r}?" if near else f"remove {where}{key}",
+            )
+    return {key: _value(known[key], value, path, f"{where}{key}.") for key, value in table.items()}
+
+
+def _value(kind: object, value: object, path: Path, where: str) -> object:
+    if kind is timedelta:
+        return duration(value)
+    if kind == Window | None:
+        return window(value)
+    if not isinstance(value, dict):
+        return value
+    if kind == dict[str, Environment]:
+        return {
+            name: {**_prepare(Environment, table, path, f"{where}{name}."), "name": name}
+            if isinstance(table, dict)
+            else table
+            for name, table in value.items()
+        }
+    return _prepare(kind, value, path, where) if isinstance(kind, type) and is_dataclass(kind) else value
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise ValueError(f"{value!r} is not a {kind}")
+
+
+def duration(value: object) -> timedelta:
+    """Return a time span written as `100ms`, `1s`, `10m`, `2h` or `1d`. Raises ValueError."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a time span such as '100ms', '1s', '10m' or '2h'")
+    return timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
+
+
+def window(value: object) -> Window:
+    """Return a window written as `Mon-Fri 22:00-05:00 Europe/Berlin`; UTC where no zone is named. Raises ValueError."""
+    match = _WINDOW.fullmatch(value.strip()) if isinstance(value, str) else None
+    days = [d.lower() for d in (match[1], match[2] or match[1])] if match else []
+    if match is None or any(d not in _DAYS for d in days):
+        raise ValueError(f"{value!r} is not a window such as 'Mon-Fri 22:00-05:00 Europe/Berlin'")
+    first, last = _DAYS.index(days[0]), _DAYS.index(days[1])
+    zone = match[5] or "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError) as exc:
+        raise ValueError(f"{zone!r} is not a time zone of the IANA list") from exc
+    return Window(
+        days=frozenset((first + i) % 7 for i in range((last - first) % 7 + 1)),
+        opens=time.fromisoformat(match[3]),
+        closes=time.fromisoformat(match[4]),
+        timezone=zone,
+    )

@@ -1,0 +1,1 @@
+"""The databases: one package per engine, all with the same file names."""

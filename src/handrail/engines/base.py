@@ -1,0 +1,269 @@
+"""What every engine offers, and the only choice of an engine by URL.
+
+An engine is one object bound to one URL. Its rooms (`catalog`, `effects`, `statements`, `locks`, `activity`) are
+modules of its package that satisfy the Protocols below, so that every engine has the same file names. Flows never ask
+an engine for its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from importlib import import_module
+from typing import Protocol
+
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
+
+from handrail.errors import UsageRefused
+from handrail.model.effect import Blocker, Effect
+from handrail.model.operation import StatementKind
+from handrail.model.schema import Snapshot
+from handrail.model.target import Target
+
+
+class Cause(Enum):
+    """Why a driver raised, independent of driver and engine."""
+
+    LOCK_TIMEOUT = "lock timeout"
+    DEADLOCK = "deadlock"
+    SERIALIZATION = "serialization failure"
+    CANCELED = "statement canceled"
+    CONNECTION_LOST = "connection lost"
+    UNREACHABLE = "unreachable"
+    WRONG_PASSWORD = "wrong password"  # noqa: S105 - the name of a cause
+    NO_DATABASE = "no such database"
+    DENIED = "permission denied"
+    READ_ONLY = "read-only"
+    DISK_FULL = "disk full"
+    EXISTS = "object exists already"
+    MISSING = "object does not exist"
+    CONSTRAINT = "constraint violated"
+    OTHER = "error"
+
+
+class Purpose(Enum):
+    """What a connection is for; the engine chooses driver, session settings and isolation by it.
+
+    READ: a read-only session that leaves no trace, for status, history, dry runs and checks.
+    STATE: autocommit, for our own tables and for looking at locks.
+    MIGRATE: the project's own driver (a sync one where the URL names an async one); the migration runs on it.
+    """
+
+    READ = "read"
+    STATE = "state"
+    MIGRATE = "migrate"
+
+
+class Landed(Enum):
+    """Whether the effect of a statement is in the catalogue, looked at after an interruption.
+
+    BROKEN: it is there but unusable (an invalid index) and must be discarded before the statement is sent again.
+    """
+
+    YES = "yes"
+    NO = "no"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A reason not to migrate this database now: what, why and the way out, in the words of HandrailError."""
+
+    what: str
+    why: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a long statement is: `done` of `total` units of its present phase, pids it waits for."""
+
+    phase: str
+    done: int
+    total: int
+    waiting_for: tuple[int, ...] = ()
+
+
+class Catalog(Protocol):
+    """Reads the schema. Both leave out Handrail's own tables and `version_table` (`name` or `schema.name`)."""
+
+    def fingerprint(self, conn: Connection, *, strict: bool = False, version_table: str = "alembic_version") -> str:
+        """Return a hex digest of the whole schema; `strict` counts the order of columns too. One statement."""
+
+    def snapshot(self, conn: Connection, *, version_table: str = "alembic_version") -> Snapshot:
+        """Return the whole schema as a value."""
+
+
+class Effects(Protocol):
+    """Knows what statements do to others."""
+
+    def effects(self, sql: str, *, server_major: int) -> tuple[Effect, ...]:
+        """Return every lock the statement takes that others may feel; what is not understood is assumed the worst."""
+
+
+class Statements(Protocol):
+    """Reads SQL text of this engine's dialect."""
+
+    def kind(self, sql: str) -> StatementKind:
+        """Return what the statement is about; what is not understood is SCHEMA."""
+
+    def hide_literals(self, sql: str) -> str:
+        """Return the statement with every literal replaced by `?`, for display."""
+
+    def concurrent(self, sql: str) -> bool:
+        """Return whether it is a long statement that must run outside a transaction and without lock_timeout."""
+
+    def landed(self, conn: Connection, sql: str) -> Landed:
+        """Return whether an interrupted statement took effect, from the catalogue."""
+
+    def discard(self, sql: str) -> str | None:
+        """Return the statement that removes a BROKEN leftover of `sql`; None where there can be none."""
+
+    def progress(self, conn: Connection, pid: int) -> Progress | None:
+        """Return how far the long statement of that session is, None where the server does not say."""
+
+
+class Locks(Protocol):
+    """Looks before we lock."""
+
+    def blockers(self, conn: Connection, relations: tuple[str, ...], *, older_than_s: float) -> tuple[Blocker, ...]:
+        """Return who holds locks on those relations (and their partitions and children) that would make us wait.
+
+        Only holders whose transaction is older than `older_than_s`; prepared transactions always. Oldest first.
+        Relations that do not exist are skipped; the relation `*` asks for every user table.
+        """
+
+    def waiting_on(self, conn: Connection, pid: int) -> tuple[Blocker, ...]:
+        """Return who holds what the session `pid` waits for at this moment."""
+
+    def set_lock_timeout(self, timeout_s: float | None) -> str | None:
+        """Return the statement that bounds lock waits for the transaction; None seconds lifts the bound.
+
+        None where the engine has no such setting.
+        """
+
+    def set_statement_timeout(self, timeout_s: float | None) -> str | None:
+        """Return the statement that bounds one statement for the transaction; None seconds lifts the bound."""
+
+    def try_lease(self, conn: Connection) -> bool:
+        """Take the database-wide lock of Handrail's lease on this session; False when another session holds it."""
+
+    def release_lease(self, conn: Connection) -> None:
+        """Give the lease's lock back."""
+
+
+class Activity(Protocol):
+    """Sees what else goes on in the server."""
+
+    def refusals(self, conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal, ...]:
+        """Return every reason not to migrate now: standby, pooler, running dump, old transactions ..."""
+
+    def end_session(self, conn: Connection, pid: int, started: str) -> bool:
+        """End the session of a dead run, only if pid and start time both agree; False where it is gone already."""
+
+    def session(self, conn: Connection) -> tuple[int, str]:
+        """Return pid and start time of our own session, as `end_session` wants them."""
+
+
+class Engine(Protocol):
+    """One database behind one URL."""
+
+    name: str
+    url: URL
+    state_schema: str | None
+    catalog: Catalog
+    effects: Effects
+    statements: Statements
+    locks: Locks
+    activity: Activity
+
+    def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:
+        """Open one connection for that purpose, closed at the end; `run` is shown in the server's activity.
+
+        Raises Unreachable (server, password, database: each with its own sentence) or TargetRefused.
+        """
+
+    def target(self, conn: Connection) -> Target:
+        """Return the facts about the database behind `conn`."""
+
+    def classify(self, exc: BaseException) -> Cause:
+        """Return why a driver raised, by class and SQLSTATE, never by message."""
+
+    def before_step(self, conn: Connection) -> None:
+        """Prepare the session for one revision; called before BEGIN."""
+
+    def before_commit(self, conn: Connection) -> tuple[str, ...]:
+        """Return what the transaction has broken and must not be committed, one line each; usually nothing."""
+
+    def after_step(self, conn: Connection) -> None:
+        """Restore the session after a revision, committed or rolled back."""
+
+    def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
+        """Start (or find) a server of that major version to work in. Raises SandboxUnavailable."""
+
+
+class Sandbox(Protocol):
+    """A server of ours that nobody else uses."""
+
+    def database(self) -> AbstractContextManager[Engine]:
+        """Create one empty database, dropped at the end."""
+
+
+_opening: ContextVar[bool] = ContextVar("handrail_opening", default=False)
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Mark the connection attempts inside as Handrail's own, for the fence that keeps project code from connecting."""
+    token = _opening.set(True)
+    try:
+        yield
+    finally:
+        _opening.reset(token)
+
+
+def is_opening() -> bool:
+    """Return whether the connection attempt in this context is Handrail's own."""
+    return _opening.get()
+
+
+@contextmanager
+def transaction(conn: Connection) -> Iterator[None]:
+    """Run what is inside as one transaction on a STATE connection, which commits each statement otherwise."""
+    conn.exec_driver_sql("BEGIN")
+    try:
+        yield
+    except BaseException:
+        conn.exec_driver_sql("ROLLBACK")
+        raise
+    conn.exec_driver_sql("COMMIT")
+
+
+_PACKAGES = {"postgresql": "handrail.engines.postgresql", "sqlite": "handrail.engines.sqlite"}
+
+
+def for_url(url: str | URL) -> Engine:
+    """Return the engine for a SQLAlchemy URL: the only choice by scheme in Handrail. Raises UsageRefused."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError as exc:
+        raise UsageRefused(
+            what="the database URL cannot be read; nothing was touched",
+            why="it is not of the form dialect+driver://user:password@host:port/database",
+            fix="correct the environment's url in [tool.handrail.environments]",
+        ) from exc
+    package = _PACKAGES.get(backend)
+    if package is None:
+        raise UsageRefused(
+            what=f"databases of the kind {backend!r} are not supported",
+            why=f"Handrail works on {', '.join(sorted(_PACKAGES))}",
+            fix="correct the environment's url in [tool.handrail.environments]",
+        )
+    engine: Engine = import_module(package).engine(parsed)
+    return engine

@@ -1,0 +1,102 @@
+"""PostgreSQL 14 to 18."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from importlib import import_module
+
+from sqlalchemy import URL, Connection, text
+
+from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Statements
+from handrail.engines.postgresql import activity, catalog, effects, locks, statements
+from handrail.engines.postgresql.causes import classify
+from handrail.engines.postgresql.session import Sessions
+from handrail.host.secrets import mask
+from handrail.model.target import Target
+
+# No lock; one row. pg_control_system() may be revoked, and a call in plain SQL is checked before CASE can spare it,
+# so it is asked through query_to_xml, which plans its text only when it is reached.
+_TARGET = text(r"""
+select current_setting('server_version'),
+       current_setting('server_version_num')::int / 10000,
+       current_database(),
+       current_user,
+       coalesce(host(inet_server_addr()), 'socket'),
+       case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+            then substring(query_to_xml('select system_identifier from pg_catalog.pg_control_system()', false, true, '')
+                           ::text from '<system_identifier>(\d+)')
+       end,
+       (select oid::text from pg_catalog.pg_database where datname = current_database()),
+       pg_is_in_recovery(),
+       current_setting('default_transaction_read_only')::bool
+         and not coalesce(current_setting('application_name') like 'handrail%', false)
+""")
+
+
+def engine(url: URL) -> PostgreSQL:
+    """Return the engine bound to that URL; nothing is opened yet."""
+    return PostgreSQL(url)
+
+
+class PostgreSQL:
+    """One PostgreSQL database behind one URL; satisfies `Engine`."""
+
+    name = "postgresql"
+    state_schema: str | None = "handrail"
+    catalog: Catalog = catalog
+    effects: Effects = effects
+    statements: Statements = statements
+    locks: Locks = locks
+    activity: Activity = activity
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self._sessions = Sessions(url)
+
+    def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:
+        """Open one connection, closed at the end.
+
+        READ and STATE run on psycopg 3 in autocommit, whatever driver the URL names; READ cannot write, gives up after
+        60 s per statement and 2 s per lock. MIGRATE runs on the URL's own driver in ordinary transactions.
+        Raises Unreachable, TargetRefused, or UsageRefused where the driver is not installed.
+        """
+        return self._sessions.open(purpose, run)
+
+    def target(self, conn: Connection) -> Target:
+        """Return the facts about the database in one statement; `system_id` is '' where we may not read it."""
+        row = conn.execute(_TARGET).one()
+        server, major, database, user, host, system_id, oid, standby, read_only = row
+        return Target(
+            engine=self.name,
+            url=mask(self.url.render_as_string(hide_password=True)),
+            database=database,
+            host=self.url.host or host,
+            user=user,
+            server=server,
+            server_major=major,
+            system_id=system_id or "",
+            database_oid=oid,
+            standby=standby,
+            read_only=read_only,
+        )
+
+    def classify(self, exc: BaseException) -> Cause:
+        """Return why a driver raised, by class and SQLSTATE."""
+        return classify(exc)
+
+    def before_step(self, conn: Connection) -> None:
+        """Nothing to prepare: DDL is transactional here."""
+
+    def before_commit(self, conn: Connection) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's shape
+        """Nothing can be broken at this point: the server has checked every constraint."""
+        return ()
+
+    def after_step(self, conn: Connection) -> None:
+        """Nothing to restore."""
+
+    def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
+        """Start (or find) a server of that major version to work in. Raises SandboxUnavailable."""
+        sandbox: AbstractContextManager[Sandbox] = import_module(
+            "handrail.engines.postgresql.sandbox"
+        ).open_sandbox(server_major)
+        return sandbox

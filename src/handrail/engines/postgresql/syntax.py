@@ -1,0 +1,82 @@
+"""The grammar of PostgreSQL, through libpg_query, and names as SQL writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+Node = Any
+"""A protobuf message of libpg_query; its fields are those of PostgreSQL's parse tree."""
+
+
+@cache
+def library() -> ModuleType:
+    """Return postgast. Imported on first use: its import costs more than all of `handrail --help` may take."""
+    import postgast  # noqa: PLC0415 - see the docstring
+
+    return postgast
+
+
+def statements(sql: str) -> tuple[Node, ...] | None:
+    """Return the statements of `sql`, each the node of its own kind (`IndexStmt`, ...); None where it cannot be read."""
+    postgast = library()
+    try:
+        tree = postgast.parse(sql)
+    except (postgast.PgQueryError, UnicodeEncodeError):
+        return None
+    return tuple(unwrap(raw.stmt) for raw in tree.stmts)
+
+
+def unwrap(node: Node) -> Node:
+    """Return the one message that a generic Node holds."""
+    kind = node.WhichOneof("node")
+    return getattr(node, kind) if kind else node
+
+
+def kind_of(node: Node) -> str:
+    """Return the name of a node's kind in PostgreSQL's source, e.g. `AlterTableStmt`."""
+    return str(node.DESCRIPTOR.name)
+
+
+def find(node: Node, kind: str) -> Iterable[Node]:
+    """Return every message of that kind inside `node`, itself included, in no promised order."""
+    if kind_of(node) == kind:
+        yield node
+    for field, value in node.ListFields():
+        if field.message_type is None:
+            continue
+        for item in value if field.is_repeated else (value,):
+            yield from find(item, kind)
+
+
+def quote(identifier: str) -> str:
+    """Return an identifier in double quotes, always."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def qualified(schema: str, name: str) -> str:
+    """Return a quoted name, with its schema where there is one: what `to_regclass` and DDL accept."""
+    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+
+
+def display(schema: str, name: str) -> str:
+    """Return a name as the model writes it: bare, with its schema where the statement names one."""
+    return f"{schema}.{name}" if schema else name
+
+
+def relation(node: Node) -> str:
+    """Return a RangeVar's name as the model writes it."""
+    return display(node.schemaname, node.relname)
+
+
+def strings(nodes: Iterable[Node]) -> list[str]:
+    """Return the texts of a list of String nodes, e.g. the parts of a qualified name."""
+    return [item.sval for item in map(unwrap, nodes) if kind_of(item) == "String"]
+
+
+def dotted(nodes: Iterable[Node]) -> tuple[str, str]:
+    """Return (schema, name) of a name given as a list of String nodes."""
+    parts = strings(nodes)
+    return (parts[-2] if len(parts) > 1 else "", parts[-1] if parts else "")

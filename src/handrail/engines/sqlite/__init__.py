@@ -1,0 +1,90 @@
+"""SQLite 3.35 and later, in a file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import AbstractContextManager
+
+from sqlalchemy import URL, Connection
+
+from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Statements
+from handrail.engines.sqlite import activity, catalog, effects, locks, statements, step
+from handrail.engines.sqlite.causes import classify
+from handrail.engines.sqlite.sandbox import open_sandbox
+from handrail.engines.sqlite.session import connect, connected_file
+from handrail.errors import TargetRefused
+from handrail.host.secrets import mask
+from handrail.model.target import Target
+
+#: The first version with ALTER TABLE DROP COLUMN and RETURNING: https://www.sqlite.org/releaselog/3_35_0.html.
+OLDEST = (3, 35, 0)
+
+
+def engine(url: URL) -> SQLite:
+    """Return the engine bound to that URL; nothing is opened yet."""
+    return SQLite(url)
+
+
+class SQLite:
+    """One SQLite file behind one URL; satisfies `Engine`. Our own tables are named `handrail_*`."""
+
+    name = "sqlite"
+    state_schema: str | None = None
+    catalog: Catalog = catalog
+    effects: Effects = effects
+    statements: Statements = statements
+    locks: Locks = locks
+    activity: Activity = activity
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+
+    def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:  # noqa: ARG002 - no server shows it
+        """Open one connection on Python's own driver, closed at the end.
+
+        READ commits nothing, writes nothing and leaves no file; a file that is not there reads as an empty database.
+        STATE commits each statement. MIGRATE begins with BEGIN IMMEDIATE and commits DDL only where told to. A lock is
+        waited for 5 s, or `?timeout=SECONDS` of the URL. Raises Unreachable, TargetRefused or UsageRefused.
+        """
+        return connect(self.url, purpose)
+
+    def target(self, conn: Connection) -> Target:
+        """Return the facts about the file; SQLite knows no users and no identity. Raises TargetRefused below 3.35."""
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise TargetRefused(
+                what="the database cannot be migrated; nothing was touched",
+                why=f"this Python has SQLite {sqlite3.sqlite_version}, and Handrail needs 3.35",
+                fix="use a Python linked with a newer SQLite",
+            )
+        file = connected_file(conn)
+        return Target(
+            engine=self.name,
+            url=mask(self.url.render_as_string(hide_password=True)),
+            database=file.name,
+            host="",
+            user="",
+            server=sqlite3.sqlite_version,
+            server_major=sqlite3.sqlite_version_info[0],
+            read_only=file.exists() and not os.access(file, os.W_OK),
+        )
+
+    def classify(self, exc: BaseException) -> Cause:
+        """Return why a driver raised, by class and SQLite's result code."""
+        return classify(exc)
+
+    def before_step(self, conn: Connection) -> None:
+        """Switch foreign keys off, and remember what violates them already. Raises TargetRefused in a transaction."""
+        step.before(conn)
+
+    def before_commit(self, conn: Connection) -> tuple[str, ...]:
+        """Return a line for each row whose parent the transaction has taken away."""
+        return step.broken(conn)
+
+    def after_step(self, conn: Connection) -> None:
+        """Put foreign keys and the lock timeout back as they were."""
+        step.after(conn)
+
+    def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
+        """Open a private folder for databases to work in. Raises SandboxUnavailable for any version but 3."""
+        return open_sandbox(server_major)

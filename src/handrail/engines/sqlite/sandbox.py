@@ -1,0 +1,47 @@
+"""A private folder whose databases nobody else uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import URL
+
+from handrail.engines.base import Engine, for_url
+from handrail.engines.sqlite.catalog import SERVER_MAJOR
+from handrail.errors import SandboxUnavailable
+
+
+@contextmanager
+def open_sandbox(server_major: int) -> Iterator[Folder]:
+    """Yield a folder of our own, readable by this user alone and removed at the end. Raises SandboxUnavailable."""
+    if server_major != SERVER_MAJOR:
+        raise SandboxUnavailable(
+            what=f"there is no SQLite {server_major} to work in",
+            why=f"Python brings SQLite {SERVER_MAJOR}",
+            fix="ask for major version 3",
+        )
+    with TemporaryDirectory(prefix="handrail-sandbox-") as folder:
+        yield Folder(Path(folder))
+
+
+class Folder:
+    """Satisfies `Sandbox`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._numbers = count(1)
+
+    @contextmanager
+    def database(self) -> Iterator[Engine]:
+        """Yield the engine of a fresh, empty file, removed at the end with everything that stands beside it."""
+        file = self._path / f"sandbox-{next(self._numbers)}.db"
+        file.touch()
+        try:
+            yield for_url(URL.create("sqlite", database=str(file)))
+        finally:
+            for left in self._path.glob(f"{file.name}*"):
+                left.unlink()

@@ -1,0 +1,1 @@
+"""One readable pipeline for each command."""

@@ -1,0 +1,83 @@
+"""`handrail apply`: plan, gates, lease, each revision, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from handrail.errors import Drift, VerificationFailed
+from handrail.flows import expected, planning, running
+from handrail.flows.ports import Ports
+from handrail.flows.running import Outcome, Rehearsed, Request, Way
+from handrail.model.plan import Plan
+from handrail.model.revision import Direction
+from handrail.model.run import Judgement
+from handrail.model.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyRequest:
+    """What shall be applied: a target in Alembic's syntax, and whether to verify before and after."""
+
+    target: str = "head"
+    verify: bool = False
+    verify_after: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What was applied, and what the checks said before and after; () where they were not asked."""
+
+    outcome: Outcome
+    before: tuple[Judgement, ...] = ()
+    after: tuple[Judgement, ...] = ()
+
+
+def dry_run(ports: Ports, request: ApplyRequest) -> tuple[Rehearsed, tuple[Judgement, ...]]:
+    """Return what `apply` would do, and what the checks say of the schema now. Writes nothing anywhere."""
+    before = _verify_before(ports) if request.verify else ()
+    return running.dry_run(ports, _request(ports, request, lambda _plan: None)), before
+
+
+def apply(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None]) -> Applied:
+    """Apply every pending revision up to the target. Raises the error of whatever stops it."""
+    before = _verify_before(ports) if request.verify else ()
+    outcome = running.carry_out(ports, _request(ports, request, confirm))
+    after = verify_after(ports, outcome) if request.verify_after else ()
+    return Applied(outcome=outcome, before=before, after=after)
+
+
+def _request(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None]) -> Request:
+    def way(standing: Standing) -> Way:
+        return [(r, Direction.UPGRADE) for r in ports.graph.upgrade_path(standing.heads, request.target)]
+
+    return Request(command="apply", way=way, confirm=confirm)
+
+
+def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
+    judgements = expected.run_checks(ports, planning.look(ports).heads)
+    bad = expected.failures(judgements)
+    if bad:
+        raise Drift(
+            what="the schema is not what its revision says; nothing was touched",
+            why="; ".join(_sentence(j) for j in bad),
+            fix=f"handrail verify -e {ports.environment.name} lists every difference",
+        )
+    return judgements
+
+
+def verify_after(ports: Ports, outcome: Outcome) -> tuple[Judgement, ...]:
+    """Ask the checks at the goal. Raises VerificationFailed."""
+    judgements = expected.run_checks(ports, outcome.plan.goal)
+    bad = expected.failures(judgements)
+    if bad:
+        raise VerificationFailed(
+            what=f"the database is at {', '.join(outcome.plan.goal) or 'base'}, but the result is not verified",
+            why="; ".join(_sentence(j) for j in bad),
+            fix=f"handrail rollback -e {ports.environment.name}, or correct the schema and verify again",
+        )
+    return judgements
+
+
+def _sentence(judgement: Judgement) -> str:
+    return f"{judgement.name}: {judgement.reason}" + "".join(f"; {d}" for d in judgement.details[:3])

@@ -1,0 +1,95 @@
+"""The schema that a project's revisions make, found by making it in an empty sandbox of the target's version."""
+
+from __future__ import annotations
+
+from handrail import registry
+from handrail.engines.base import Engine, Purpose
+from handrail.errors import HistoryBroken, SandboxUnavailable
+from handrail.flows.ports import Ports
+from handrail.history import execute
+from handrail.model.check import CheckFacts
+from handrail.model.operation import Origin
+from handrail.model.revision import Direction, Revision
+from handrail.model.run import CheckJudged, Judgement, VerifyStarted
+from handrail.model.schema import Snapshot
+from handrail.model.verdict import Unsupported, Verdict
+
+
+class _Unwatched:
+    """Hooks that let everything pass: in a sandbox nobody waits for us."""
+
+    def before(self, sql: str, *, origin: Origin, autocommit: bool) -> bool:  # noqa: ARG002 - the protocol's names
+        return True
+
+    def after(self, sql: str, *, origin: Origin, autocommit: bool) -> None:
+        """Nothing follows."""
+
+    def before_commit(self) -> None:
+        """Nothing is owed."""
+
+
+def expected_snapshot(ports: Ports, heads: tuple[str, ...], *, server_major: int) -> Snapshot | Unsupported:
+    """Return the schema at those rows of the version table, or why it cannot be had."""
+    try:
+        way = _way(ports, heads)
+        with ports.engine.sandbox(server_major=server_major) as sandbox, sandbox.database() as engine:
+            return _replay(ports, engine, way)
+    except SandboxUnavailable as exc:
+        return Unsupported(reason=f"no sandbox like the target: {exc.why}; {exc.fix}")
+    except HistoryBroken as exc:
+        return Unsupported(reason=f"{exc.what}: {exc.why}")
+
+
+def _way(ports: Ports, heads: tuple[str, ...]) -> list[Revision]:
+    way: list[Revision] = []
+    reached: tuple[str, ...] = ()
+    for head in heads:
+        way.extend(r for r in ports.graph.upgrade_path(reached, head) if r not in way)
+        reached = (*reached, head)
+    return way
+
+
+def _replay(ports: Ports, engine: Engine, way: list[Revision]) -> Snapshot | Unsupported:
+    with engine.connect(Purpose.MIGRATE) as conn:
+        for revision in way:
+            engine.before_step(conn)
+            raised = execute.run(
+                conn,
+                project=ports.project,
+                graph=ports.graph,
+                env=ports.env,
+                revision=revision,
+                direction=Direction.UPGRADE,
+                hooks=_Unwatched(),
+            )
+            engine.after_step(conn)
+            if raised is not None:
+                return Unsupported(
+                    reason=f"the history does not replay on an empty database: {revision.id}: {raised.summary}"
+                )
+    with engine.connect(Purpose.READ) as conn:
+        return engine.catalog.snapshot(conn, version_table=ports.env.version_table)
+
+
+def run_checks(ports: Ports, expected_heads: tuple[str, ...]) -> tuple[Judgement, ...]:
+    """Ask every check about the live database, which should stand at `expected_heads`."""
+    ports.emit(VerifyStarted(heads=expected_heads))
+    with ports.engine.connect(Purpose.READ) as conn:
+        heads = execute.heads(conn, ports.env).revisions
+        major = ports.engine.target(conn).server_major
+        snapshot = ports.engine.catalog.snapshot(conn, version_table=ports.env.version_table)
+    facts = CheckFacts(
+        heads=heads,
+        expected_heads=expected_heads,
+        snapshot=snapshot,
+        expected_snapshot=expected_snapshot(ports, expected_heads, server_major=major),
+    )
+    judgements = tuple(check.judge(facts) for check in registry.checks().values())
+    for judgement in judgements:
+        ports.emit(CheckJudged(judgement=judgement))
+    return judgements
+
+
+def failures(judgements: tuple[Judgement, ...]) -> tuple[Judgement, ...]:
+    """Return those that are not good enough: FAIL and UNKNOWN."""
+    return tuple(j for j in judgements if j.verdict in {Verdict.FAIL, Verdict.UNKNOWN})

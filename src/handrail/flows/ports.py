@@ -1,0 +1,72 @@
+"""What a flow works with; built here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handrail.config import Environment, Settings, load
+from handrail.engines.base import Engine, for_url
+from handrail.history import env_py, graph, project
+from handrail.history.env_py import EnvPy
+from handrail.history.graph import Graph
+from handrail.history.project import Project
+from handrail.host.clock import Clock, SystemClock
+from handrail.host.signals import Stop
+from handrail.host.urls import resolve
+from handrail.journal.store import Journal
+from handrail.model.run import Event
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPorts:
+    """A project, without any database."""
+
+    settings: Settings
+    project: Project
+    graph: Graph
+    journal: Journal
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports(ProjectPorts):
+    """A project and one of its databases. `emit` takes every event, `stop` says when to end at a safe point."""
+
+    environment: Environment
+    engine: Engine
+    env: EnvPy
+    emit: Emit
+    stop: Stop = field(default_factory=Stop)
+
+
+def project_ports(root: Path) -> ProjectPorts:
+    """Read settings and revision files; nothing of the project is imported, nothing is connected to."""
+    settings = load(root)
+    found = project.find(root, ini=settings.alembic or None)
+    return ProjectPorts(
+        settings=settings,
+        project=found,
+        graph=graph.load(found),
+        journal=Journal(settings.journal, root),
+        clock=SystemClock(),
+    )
+
+
+def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -> Ports:
+    """Add one environment's database, and what the project's env.py configures; the database is not connected to."""
+    url = resolve(environment.migration_url or environment.url, environment=environment.name, root=ports.settings.root)
+    return Ports(
+        settings=ports.settings,
+        project=ports.project,
+        graph=ports.graph,
+        journal=ports.journal,
+        clock=ports.clock,
+        environment=environment,
+        engine=for_url(url),
+        env=env_py.capture(ports.project, ports.graph, url=url),
+        emit=emit,
+    )

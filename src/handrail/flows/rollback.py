@@ -1,0 +1,108 @@
+"""`handrail rollback`: run the downgrades that were deployed, back to where the last run began or to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from handrail.engines.base import Purpose
+from handrail.errors import (
+    ConnectionLost,
+    Halfway,
+    HandrailError,
+    Interrupted,
+    LeaseHeld,
+    RollbackFailed,
+    StepFailed,
+    UsageRefused,
+)
+from handrail.flows import running
+from handrail.flows.ports import Ports
+from handrail.flows.running import Outcome, Rehearsed, Request, Way
+from handrail.history import source
+from handrail.journal import log
+from handrail.model.log import LogEntry, deployed_sources
+from handrail.model.plan import Plan
+from handrail.model.revision import Direction
+from handrail.model.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackRequest:
+    """Where to go back to, in Alembic's syntax; None for where the last run began."""
+
+    target: str | None = None
+
+
+def dry_run(ports: Ports, request: RollbackRequest) -> Rehearsed:
+    """Return what `rollback` would do. Writes nothing anywhere."""
+    entries = read_log(ports)
+    deployed = with_deployed_sources(ports, entries)
+    return running.dry_run(deployed, _request(deployed, entries, request, lambda _plan: None))
+
+
+def rollback(ports: Ports, request: RollbackRequest, confirm: Callable[[Plan], None]) -> Outcome:
+    """Undo revisions down to the target. Raises RollbackFailed when a downgrade fails."""
+    entries = read_log(ports)
+    deployed = with_deployed_sources(ports, entries)
+    try:
+        return running.carry_out(deployed, _request(deployed, entries, request, confirm))
+    except (Halfway, ConnectionLost, Interrupted, LeaseHeld):
+        raise
+    except StepFailed as exc:
+        raise RollbackFailed(what=exc.what, why=exc.why, fix=_way_out(exc)) from exc
+
+
+def _way_out(exc: HandrailError) -> str:
+    return f"{exc.fix}; or go forward with a revision that repairs"
+
+
+def with_deployed_sources(ports: Ports, entries: tuple[LogEntry, ...]) -> Ports:
+    """Return the ports with each applied revision as it was deployed: files may have changed, or be gone."""
+    graph = ports.graph
+    for entry in deployed_sources(entries).values():
+        known = graph.revisions.get(entry.revision)
+        if known is not None and known.digest == entry.file_digest:
+            continue
+        path = known.path if known else Path(entry.file)
+        revision, _problems = source.parse(entry.source.encode(), path)
+        if revision is not None:
+            graph = graph.with_revision(revision)
+    return replace(ports, graph=graph)
+
+
+def read_log(ports: Ports) -> tuple[LogEntry, ...]:
+    """Return the target's log, oldest first."""
+    with ports.engine.connect(Purpose.READ) as conn:
+        return log.entries(conn, ports.engine)
+
+
+def _request(
+    ports: Ports, entries: tuple[LogEntry, ...], request: RollbackRequest, confirm: Callable[[Plan], None]
+) -> Request:
+    def way(standing: Standing) -> Way:
+        target = request.target or _last_working(entries, standing)
+        return [(r, Direction.DOWNGRADE) for r in ports.graph.downgrade_path(standing.heads, target)]
+
+    return Request(command="rollback", way=way, confirm=confirm, gated=False)
+
+
+def _last_working(entries: tuple[LogEntry, ...], standing: Standing) -> str:
+    """Return where the last run began, by the log. Raises UsageRefused where the log does not tell."""
+    applied = [e for e in deployed_sources(entries).values() if e.heads_after]
+    last = next((e for e in reversed(applied) if e.revision in standing.heads), None)
+    if last is None:
+        raise UsageRefused(
+            what="where to roll back to is not known; nothing was touched",
+            why="the log tells of no run that led to where the database stands",
+            fix="name the revision: handrail rollback TARGET, e.g. -1",
+        )
+    first = next(e for e in entries if e.run == last.run)
+    if len(first.heads_before) > 1:
+        raise UsageRefused(
+            what="where to roll back to is not one revision; nothing was touched",
+            why=f"the last run began at {', '.join(first.heads_before)}",
+            fix="name the revision: handrail rollback TARGET",
+        )
+    return first.heads_before[0] if first.heads_before else "base"

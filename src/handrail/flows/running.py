@@ -1,0 +1,230 @@
+"""Carries a plan out: gates, lease, a second look, identity, steps. Shared by apply, resume and rollback."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from signal import SIGTERM
+
+from handrail.engines.base import Purpose, Refusal
+from handrail.errors import Exit, GateClosed, HandrailError, Interrupted, TargetRefused
+from handrail.flows import planning
+from handrail.flows.attempt import Session
+from handrail.flows.ports import Ports
+from handrail.flows.stepping import Stepper
+from handrail.host.signals import graceful
+from handrail.journal import identity, lease
+from handrail.journal.lease import Lease
+from handrail.journal.store import Binding, Recorder
+from handrail.model.plan import Plan
+from handrail.model.revision import Direction, Revision
+from handrail.model.run import Event, GateJudged, Judgement, Planned, Run, RunEnded, RunState
+from handrail.model.standing import Identity, Standing
+from handrail.model.verdict import Verdict
+
+Way = Sequence[tuple[Revision, Direction]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What shall be carried out. `way` finds the steps from where the target stands; `confirm` asks or refuses.
+
+    `gated` is False where going on is safer than standing still (resume, rollback). `finishes` allows a half applied
+    revision to be finished.
+    """
+
+    command: str
+    way: Callable[[Standing], Way]
+    confirm: Callable[[Plan], None]
+    gated: bool = True
+    finishes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What was carried out. `run` is None where there was nothing to do."""
+
+    plan: Plan
+    run: Run | None = None
+    journal_broken: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What a dry run found: the plan, what the gates say, and what would refuse the run. Nothing was written."""
+
+    plan: Plan
+    gates: tuple[Judgement, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def dry_run(ports: Ports, request: Request) -> Rehearsed:
+    """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
+    standing = planning.look(ports)
+    refuse_stranger(ports, standing)
+    if not request.finishes:
+        planning.refuse_half_applied(ports, standing)
+    plan = planning.make_plan(ports, standing, request.way(standing))
+    return Rehearsed(plan=plan, gates=planning.judge_gates(ports, plan), refusals=refusals(ports))
+
+
+def carry_out(ports: Ports, request: Request) -> Outcome:
+    """Plan, ask the gates, take the lease, look again, run the steps. Raises the error of whatever fails first."""
+    standing = planning.look(ports)
+    plan = _plan(ports, request, standing)
+    if not plan.steps:
+        return Outcome(plan=plan)
+    ports.emit(Planned(plan=plan))
+    _pass_gates(ports, request, plan)
+    request.confirm(plan)
+    run = begin(ports, request.command, plan.start, plan.goal)
+    with ports.journal.recorder(run) as recorder, graceful(ports.stop):
+        recording = replace(ports, emit=_both(ports.emit, recorder))
+        ended = _under_lease(recording, request, plan, run, recorder)
+    return Outcome(plan=plan, run=ended, journal_broken=recorder.broken)
+
+
+def refusals(ports: Ports) -> tuple[Refusal, ...]:
+    """Return every reason not to migrate the target now."""
+    with ports.engine.connect(Purpose.READ) as conn:
+        return ports.engine.activity.refusals(
+            conn, oldest_transaction_s=ports.environment.oldest_transaction.total_seconds()
+        )
+
+
+def refuse_stranger(ports: Ports, standing: Standing) -> None:
+    """Raise TargetRefused when the database is not the one that the environment means."""
+    binding = ports.journal.binding(ports.environment.name)
+    identity.refuse_mismatch(
+        standing.identity, binding.identity if binding else "", standing.target, ports.environment.name
+    )
+
+
+def _plan(ports: Ports, request: Request, standing: Standing) -> Plan:
+    refuse_stranger(ports, standing)
+    if not request.finishes:
+        planning.refuse_half_applied(ports, standing)
+    return planning.make_plan(ports, standing, request.way(standing))
+
+
+def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:
+    first = next(iter(refusals(ports)), None)
+    if first is not None:
+        raise TargetRefused(what=f"{first.what}; nothing was touched", why=first.why, fix=first.fix)
+    if not request.gated:
+        return
+    judgements = planning.judge_gates(ports, plan)
+    for judgement in judgements:
+        ports.emit(GateJudged(judgement=judgement))
+    closed = [j for j in judgements if j.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
+    if closed:
+        raise GateClosed(
+            what=f"a gate of {ports.environment.name} is closed; nothing was run",
+            why="; ".join(f"{j.name}: {j.reason}" for j in closed),
+            fix=f"handrail apply -e {ports.environment.name} --dry-run shows all gates",
+        )
+
+
+def begin(ports: Ports, command: str, start: tuple[str, ...], goal: tuple[str, ...]) -> Run:
+    """Return a new run of this process, begun now."""
+    return Run(
+        id=uuid.uuid4().hex[:12],
+        command=command,
+        environment=ports.environment.name,
+        who=_who(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started_at=ports.clock.now(),
+        start=start,
+        goal=goal,
+    )
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without an entry in passwd
+        return f"uid {os.getuid()}"
+
+
+def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder: Recorder) -> Run:
+    try:
+        with lease.hold(
+            ports.engine, run, wait=ports.environment.lease_wait, clock=ports.clock, emit=ports.emit
+        ) as held:
+            standing = planning.look(ports)
+            again = _plan(ports, request, standing)
+            if again.digest != plan.digest and again.steps:
+                ports.emit(Planned(plan=again))
+                _pass_gates(ports, request, again)
+            _bind(ports, standing, held, recorder)
+            _run_steps(ports, again, run, held, recorder)
+    except HandrailError as exc:
+        state = RunState.INTERRUPTED if isinstance(exc, Interrupted) else RunState.FAILED
+        _end(ports, run, state, f"{exc.what}: {exc.why}")
+        raise
+    except KeyboardInterrupt:
+        _end(ports, run, RunState.INTERRUPTED, "stopped at once")
+        raise
+    return _end(ports, run, RunState.DONE, "")
+
+
+def _end(ports: Ports, run: Run, state: RunState, message: str) -> Run:
+    ended = replace(run, state=state, ended_at=ports.clock.now(), message=message)
+    ports.emit(RunEnded(run=ended))
+    return ended
+
+
+def _bind(ports: Ports, standing: Standing, held: Lease, recorder: Recorder) -> Identity:
+    """Give the database its identity where it has none yet, and remember it."""
+    found = standing.identity or identity.bind(held.conn, ports.engine, standing.target, ports.environment.name)
+    recorder.bound(Binding(environment=ports.environment.name, identity=found.uuid, log_head=""))
+    return found
+
+
+def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, recorder: Recorder) -> None:
+    if not plan.steps:
+        return
+    with ExitStack() as stack:
+        conn = stack.enter_context(ports.engine.connect(Purpose.MIGRATE, run=run.id))
+        watch = stack.enter_context(ports.engine.connect(Purpose.STATE, run=run.id))
+        held.record_session(conn)
+        session = Session(
+            ports=ports,
+            run=run,
+            lease=held,
+            conn=conn,
+            watch=watch,
+            server_major=plan.target.server_major,
+            heads=plan.start,
+        )
+        stack.callback(lambda: recorder.anchored(ports.environment.name, session.log_head))
+        stepper = Stepper(session)
+        for step in plan.steps:
+            _stop_here(ports, session)
+            stepper.step(step)
+
+
+def _stop_here(ports: Ports, session: Session) -> None:
+    if not ports.stop.requested:
+        return
+    error = Interrupted(
+        what=f"stopped at a safe point; the database is at {', '.join(session.heads) or 'base'}",
+        why="a signal asked for it",
+        fix=f"handrail resume -e {ports.environment.name}",
+    )
+    error.exit = Exit.TERMINATED if ports.stop.signal == SIGTERM else Exit.INTERRUPTED
+    raise error
+
+
+def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        second(event)  # the journal first: a subscriber that ends the process must not lose the event
+        first(event)
+
+    return emit

@@ -1,0 +1,1 @@
+"""One file, one condition that must hold before a run."""

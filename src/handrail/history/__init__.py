@@ -1,0 +1,1 @@
+"""The reader and driver of Alembic."""

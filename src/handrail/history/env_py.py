@@ -1,0 +1,235 @@
+"""What a project's env.py says: it is run once, on a database that executes nothing, and what it configures is kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from alembic import command
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+
+from handrail.errors import ProjectUnreadable
+from handrail.history import graph as graphs
+from handrail.history.fence import Attempt, Fence, fence
+from handrail.history.flask_app import find_app
+from handrail.history.guard import Raised, call, caller
+from handrail.history.nulldb import NullConnection
+from handrail.history.project import Project, alembic_config
+from handrail.history.wire import Sent
+from handrail.host import secrets
+from handrail.model.operation import Place
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection
+
+#: Arguments of configure() that only say what to connect to; ours come in their place.
+_CONNECTING = frozenset({"connection", "url", "dialect_name", "dialect_opts"})
+#: Arguments of a driver's connect() that do not change what a migration does.
+_HARMLESS_CONNECT_ARGS = frozenset(
+    ["application_name", "charset", "check_same_thread", "client_encoding", "command_timeout", "connect_timeout", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "max_cached_statement_lifetime", "prepare_threshold", "prepared_statement_cache_size", "prepared_statement_name_func", "ssl", "ssl_ca", "sslcert", "sslkey", "sslmode", "sslrootcert", "statement_cache_size", "target_session_attrs", "tcp_user_timeout", "timeout"]
+)
+_HARMLESS_EXECUTION_OPTIONS = frozenset({"logging_token", "compiled_cache", "stream_results", "yield_per"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvPy:
+    """What one run of env.py configured.
+
+    `options` are the arguments of context.configure() as given, without what names a connection; `run_args` those of
+    run_migrations(). `drives` says in one sentence each why env.py does more than configure, which means that a
+    migration started without it would do something else. `attempts` are the connections it and what it imports tried
+    to open, `output` is what they printed.
+    """
+
+    options: Mapping[str, Any]
+    run_args: Mapping[str, Any]
+    target_metadata: object
+    version_table: str
+    version_table_schema: str | None
+    drives: tuple[str, ...]
+    configure_calls: int
+    attempts: tuple[Attempt, ...]
+    output: str
+    config: Config = field(repr=False)
+    script: ScriptDirectory = field(repr=False)
+    app: Any = field(default=None, repr=False)
+
+    def entered(self) -> AbstractContextManager[object]:
+        """The application context that env.py was written for; nothing where there is none."""
+        return nullcontext() if self.app is None else self.app.app_context()
+
+
+def capture(project: Project, *, url: str, graph: graphs.Graph | None = None) -> EnvPy:
+    """Run the project's env.py behind the fence and return what it configures.
+
+    `url` is the database that a migration would run on; it is offered in every place that an env.py reads one from,
+    and never opened. Raises ProjectUnreadable, with file and line, where env.py raises, configures nothing, several
+    databases, or only offline mode.
+    """
+    config = _config(project, url)
+    script = ScriptDirectory(str(project.script_location), version_locations=list(map(str, project.version_locations)))
+    script.revision_map = graphs.revision_map(graph if graph is not None else graphs.load(project))
+    _prepend_sys_path(project)
+    seen = _Seen()
+    with fence(Fence.NULL) as fenced:
+        fenced.listener = seen
+        environment = _Environment(config, script, seen)
+        ran = call(lambda: _run(project, environment))
+    if isinstance(ran, Raised):
+        raise _raised(project, ran) from None
+    calls = len(seen.configured)
+    if calls != 1 or seen.runs != 1:
+        _refuse(project, seen)
+    options = seen.configured[0]
+    return EnvPy(
+        options=MappingProxyType({name: value for name, value in options.items() if name not in _CONNECTING}),
+        run_args=MappingProxyType(seen.run_args),
+        target_metadata=options.get("target_metadata"),
+        version_table=options.get("version_table") or "alembic_version",
+        version_table_schema=options.get("version_table_schema"),
+        drives=tuple(dict.fromkeys(seen.drives)),
+        configure_calls=calls,
+        attempts=fenced.attempts,
+        output=secrets.mask(fenced.output),
+        config=config,
+        script=script,
+        app=ran,
+    )
+
+
+def _run(project: Project, environment: _Environment) -> object:
+    source = project.env_py.read_bytes()
+    app = find_app(project.root) if b"current_app" in source else None
+    module = ModuleType("env_py")
+    module.__file__ = str(project.env_py)
+    code = compile(source, str(project.env_py), "exec")
+    with environment, nullcontext() if app is None else app.app_context():
+        exec(code, module.__dict__)  # noqa: S102 - what Alembic does too
+    return app
+
+
+class _Seen:
+    """What env.py did; the tape of its connections."""
+
+    def __init__(self) -> None:
+        self.configured: list[dict[str, Any]] = []
+        self.runs = 0
+        self.run_args: dict[str, Any] = {}
+        self._owner: object = None
+        self._sent: list[tuple[object, str]] = []
+        self._found: list[str] = []
+
+    @property
+    def drives(self) -> list[str]:
+        """Reasons why the migration must be run by env.py itself."""
+        return self._found + [text for owner, text in self._sent if owner is self._owner]
+
+    def opened(self, connection: NullConnection) -> None:
+        """Note a connection's own arguments."""
+        telling = [name for name in connection.connect_args if name not in _HARMLESS_CONNECT_ARGS]
+        if telling:
+            self._sent.append((connection.owner, f"it connects with connect_args {', '.join(telling)}"))
+
+    def sent(self, connection: NullConnection, sent: Sent) -> None:
+        """Note a statement of env.py's own."""
+        where = _where(caller(sys._getframe(1)))  # noqa: SLF001 - the only way to see who calls
+        self._sent.append((connection.owner, secrets.mask(f"it sends {' '.join(sent.sql.split())!r}{where}")))
+
+    def configure(self, connection: Connection | None, options: dict[str, Any]) -> None:
+        """Note one call of context.configure()."""
+        self.configured.append({"connection": connection, **options})
+        if connection is None:
+            return
+        self._owner = connection.dialect
+        telling = {n: v for n, v in connection.get_execution_options().items() if n not in _HARMLESS_EXECUTION_OPTIONS}
+        level = getattr(connection.dialect, "_on_connect_isolation_level", None)
+        if level is not None:
+            telling.setdefault("isolation_level", level)
+        self._found += [f"it sets the execution option {name} = {value!r}" for name, value in telling.items()]
+
+
+class _Environment(EnvironmentContext):
+    """Alembic's context for env.py, in which migrations are as good as run."""
+
+    def __init__(self, config: Config, script: ScriptDirectory, seen: _Seen) -> None:
+        super().__init__(config, script, fn=lambda _heads, _context: [], as_sql=False, destination_rev="head")
+        self._seen = seen
+
+    def configure(self, connection: Connection | None = None, **options: Any) -> None:  # type: ignore[override]  # Alembic names each of its forty arguments
+        """Keep the arguments and go on as Alembic does."""
+        self._seen.configure(connection, options)
+        super().configure(connection=connection, **options)
+
+    def run_migrations(self, **arguments: Any) -> None:
+        """Run none."""
+        self._seen.runs += 1
+        self._seen.run_args = arguments
+
+
+def _config(project: Project, url: str) -> Config:
+    """Return Alembic's Config as its own command line would fill it for `alembic upgrade head`."""
+    config = alembic_config(project)
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["sqlalchemy.url"] = url
+    config.cmd_opts = argparse.Namespace(
+        config=None if project.ini is None else [str(project.ini)],
+        name=project.section,
+        x=[f"url={url}"],
+        raiseerr=True,
+        quiet=True,
+        cmd=(command.upgrade, ["revision"], ["sql", "tag"]),
+        revision="head",
+        sql=False,
+        tag=None,
+        autogenerate=False,
+    )
+    return config
+
+
+def _prepend_sys_path(project: Project) -> None:
+    """Make the project importable for as long as the process lives, as Alembic does."""
+    for folder in reversed(project.prepend_sys_path):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
+def _raised(project: Project, raised: Raised) -> ProjectUnreadable:
+    place = raised.place or Place(file=str(project.env_py), line=1)
+    return ProjectUnreadable(
+        what="env.py cannot be run; nothing was touched",
+        why=f"{place.file}:{place.line}: {raised.summary}",
+        fix="correct it until `alembic current` works in the same shell, with the variables it needs set",
+    )
+
+
+def _refuse(project: Project, seen: _Seen) -> NoReturn:
+    calls = len(seen.configured)
+    online = [options for options in seen.configured if options["connection"] is not None]
+    if calls > 1 or seen.runs > 1:
+        raise ProjectUnreadable(
+            what="an env.py for several databases or schemas is not supported yet; nothing was touched",
+            why=f"{project.env_py} calls context.configure() {calls} times and run_migrations() {seen.runs} times",
+            fix="let env.py read one database from the environment, and declare one environment for each of them",
+        )
+    why = "it never calls context.configure()"
+    if calls and not online:
+        why = "it only knows offline mode: it calls context.configure() without a connection"
+    elif calls:
+        why = "it never calls context.run_migrations()"
+    raise ProjectUnreadable(
+        what="env.py runs no migrations; nothing was touched",
+        why=f"{project.env_py}: {why}",
+        fix="compare it with the one that `alembic init` writes",
+    )
+
+
+def _where(place: Place | None) -> str:
+    return f" ({os.path.basename(place.file)}:{place.line})" if place else ""

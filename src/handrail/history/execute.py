@@ -1,0 +1,203 @@
+"""Runs one revision on a database, in the transaction that Alembic itself opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, event
+
+from handrail.errors import HandrailError, ProjectUnreadable
+from handrail.history.env_py import EnvPy
+from handrail.history.fence import Fence, Fenced, fence
+from handrail.history.graph import Graph, revision_map
+from handrail.history.guard import Raised, call
+from handrail.history.project import Project
+from handrail.history.stage import Stage
+from handrail.history.wire import Sent, is_begin
+from handrail.model.operation import Origin
+from handrail.model.revision import Direction, Revision
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
+
+
+class Hooks(Protocol):
+    """What stands between a revision and the server. Statements a hook sends itself are not reported back to it.
+
+    A HandrailError that a hook raises rolls the revision back and is raised by `run`, also where the revision's own
+    code swallows it.
+    """
+
+    def before(self, sql: str, *, origin: Origin, autocommit: bool) -> bool:
+        """Return whether to send the statement; False where it is done already."""
+
+    def after(self, sql: str, *, origin: Origin, autocommit: bool) -> None:
+        """Hear that the statement was sent and did not fail."""
+
+    def before_commit(self) -> None:
+        """Do what must be committed with the revision, or raise to have it rolled back."""
+
+
+def heads(conn: Connection, env: EnvPy) -> tuple[str, ...]:
+    """Return the rows of the version table, sorted; () where there is none. Reads only, leaves no transaction open."""
+    found = _standing(conn, env)
+    return () if found is None else found
+
+
+def version_table_exists(conn: Connection, env: EnvPy) -> bool:
+    """Return whether the version table is there, with rows or without. Reads only, leaves no transaction open."""
+    return _standing(conn, env) is not None
+
+
+def run(
+    conn: Connection,
+    *,
+    project: Project,
+    graph: Graph,
+    env: EnvPy,
+    revision: Revision,
+    direction: Direction,
+    hooks: Hooks,
+) -> Raised | None:
+    """Perform one revision on `conn`, which must not be in a transaction; return what it raised, rolled back.
+
+    The code that runs is `revision.source`, whatever the file holds by now. Raises the HandrailError of a hook and
+    FenceBreach for a connection of the revision's own, after the rollback, and ProjectUnreadable for an env.py that
+    drives.
+    """
+    if env.drives:
+        raise ProjectUnreadable(
+            what="env.py does more than configure, and Handrail cannot do that in its place yet; nothing was touched",
+            why=f"{project.env_py}: {'; '.join(env.drives)}",
+            fix="move it into the connection's URL, the role's settings or a revision",
+        )
+    standing = _standing(conn, env)
+    with fence(Fence.REFUSE) as fenced:
+        stage = Stage(
+            env=env,
+            nodes=revision_map(graph),
+            revision=revision,
+            direction=direction,
+            connection=conn,
+            heads=standing or (),
+            create_version_table=standing is None,
+        )
+        watch = _Watch(conn, stage, hooks, fenced)
+        with watch.listening():
+            ended = call(lambda: stage.perform(watch.before_commit))
+            conn.rollback()
+    watch.raise_breach()
+    return ended
+
+
+def _standing(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
+    """Return the rows of the version table, None where there is no table."""
+    options = {"version_table": env.version_table, "version_table_schema": env.version_table_schema}
+    context = MigrationContext.configure(connection=conn, opts=options)
+    try:
+        if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
+            return None
+        return tuple(sorted(context.get_current_heads()))
+    finally:
+        conn.rollback()
+
+
+class _Watch:
+    """Asks the hooks about every statement of one connection."""
+
+    def __init__(self, conn: Connection, stage: Stage, hooks: Hooks, fenced: Fenced) -> None:
+        self._conn = conn
+        self._stage = stage
+        self._hooks = hooks
+        self._fenced = fenced
+        self._asking = False
+        self._breach: HandrailError | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Stand where the dialect hands a statement to the driver."""
+        dialect = self._conn.dialect
+        places: tuple[tuple[str, Callable[..., Any]], ...] = (
+            ("do_execute", self._execute),
+            ("do_executemany", self._executemany),
+            ("do_execute_no_params", self._execute_no_params),
+        )
+        for name, listener in places:
+            event.listen(dialect, name, listener)
+        try:
+            yield
+        finally:
+            for name, listener in places:
+                event.remove(dialect, name, listener)
+
+    def before_commit(self, **_step: object) -> None:
+        """Alembic's on_version_apply, after the project's own callbacks."""
+        self.raise_breach()
+        with self._asked():
+            self._hooks.before_commit()
+
+    def raise_breach(self) -> None:
+        """Raise what the revision's code may have swallowed."""
+        if self._breach is not None:
+            raise self._breach
+        if self._fenced.attempts:
+            raise self._fenced.breach()
+
+    def _execute(self, cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext) -> bool | None:
+        sets = [parameters] if parameters else []
+        send = self._conn.dialect.do_execute
+        return self._send(statement, sets, context, lambda: send(cursor, statement, parameters, context))
+
+    def _executemany(
+        self, cursor: DBAPICursor, statement: str, parameters: Any, context: ExecutionContext
+    ) -> bool | None:
+        send = self._conn.dialect.do_executemany
+        return self._send(statement, list(parameters), context, lambda: send(cursor, statement, parameters, context))
+
+    def _execute_no_params(self, cursor: DBAPICursor, statement: str, context: ExecutionContext) -> bool | None:
+        send = self._conn.dialect.do_execute_no_params
+        return self._send(statement, [], context, lambda: send(cursor, statement, context), escaped=False)
+
+    def _send(
+        self,
+        statement: str,
+        parameters: list[Any],
+        context: ExecutionContext,
+        send: Callable[[], None],
+        *,
+        escaped: bool = True,
+    ) -> bool | None:
+        """Return True where the statement was dealt with here, None where SQLAlchemy should go on by itself."""
+        if self._asking or context.root_connection is not self._conn:
+            return None
+        sql = Sent(
+            statement=statement, parameters=parameters, paramstyle=self._conn.dialect.paramstyle, escaped=escaped
+        ).sql
+        origin = Origin.REVISION if self._stage.in_revision else Origin.ALEMBIC
+        autocommit = self._conn.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        if is_begin(sql):
+            return None
+        self.raise_breach()
+        with self._asked():
+            wanted = self._hooks.before(sql, origin=origin, autocommit=autocommit)
+        if wanted:
+            send()
+            with self._asked():
+                self._hooks.after(sql, origin=origin, autocommit=autocommit)
+        return True
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Ask a hook with the fence lifted; keep the error it raises."""
+        self._asking = True
+        try:
+            with self._fenced.lifted():
+                yield
+        except HandrailError as error:
+            self._breach = error
+            raise
+        finally:
+            self._asking = False

@@ -1,0 +1,218 @@
+"""The fence: while it is up, project code opens no connection that Handrail did not choose."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import URL
+from sqlalchemy.pool import Pool
+
+from handrail.engines.base import is_opening, opening
+from handrail.errors import FenceBreach
+from handrail.history import drivers
+from handrail.history.guard import caller
+from handrail.history.nulldb import NullConnection, NullDialect, Tape, null_dialect
+from handrail.history.surroundings import Surroundings, replaced
+from handrail.history.wire import Sent
+from handrail.model.operation import Place
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.default import DefaultDialect
+
+RawConnect = Callable[[], object]
+
+
+class Fence(Enum):
+    """What becomes of a connection that project code tries to open.
+
+    NULL: it gets one to a database that executes nothing, for reading the project.
+    REFUSE: it gets a FenceBreach, for running a migration on the connection Handrail opened.
+    REDIRECT: its engines get connections that Handrail makes, for an env.py that runs the migration itself.
+    """
+
+    NULL = "null"
+    REFUSE = "refuse"
+    REDIRECT = "redirect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One connection that project code tried to open: by what, and at which of its lines."""
+
+    what: str
+    place: Place | None
+
+    def __str__(self) -> str:
+        return f"{self.what} at {self.place.file}:{self.place.line}" if self.place else self.what
+
+
+class Fenced:
+    """The fence while it is up."""
+
+    def __init__(self, mode: Fence, *, server_major: int | None = None, raw_connect: RawConnect | None = None) -> None:
+        self.mode = mode
+        self.listener: Tape | None = None
+        self._server_major = server_major
+        self._raw_connect = raw_connect
+        self._attempts: list[Attempt] = []
+        # What a migration really starts in an environment belongs to its operator; what is only read gets nothing.
+        self._surroundings = Surroundings(scrub=mode is Fence.NULL)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Every connection tried so far."""
+        return tuple(self._attempts)
+
+    @property
+    def output(self) -> str:
+        """What project code printed."""
+        return self._surroundings.output
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """Run code of ours inside: connections, output, logging and environment are as outside the fence."""
+        self._surroundings.__exit__()
+        try:
+            with opening():
+                yield
+        finally:
+            self._surroundings.__enter__()
+
+    def breach(self) -> FenceBreach:
+        """Return the error that names the last attempt."""
+        attempt = self._attempts[-1]
+        return FenceBreach(
+            what="a migration tried to open a database connection of its own; it was not opened",
+            why=f"{attempt}, while Handrail runs the migration on a connection it holds locks and a log for",
+            fix="use op.get_bind() for the migration's connection, and open none when a module is imported",
+        )
+
+    # The Tape of every null connection made under this fence.
+
+    def opened(self, connection: NullConnection) -> None:
+        """Pass it on."""
+        if self.listener is not None:
+            self.listener.opened(connection)
+
+    def sent(self, connection: NullConnection, sent: Sent) -> None:
+        """Pass it on; a null connection outlives its fence only to refuse."""
+        if _up is not self or self.mode is not Fence.NULL:
+            holder = _up or self
+            holder._attempts.append(Attempt(what="a connection made while the project was read", place=_caller()))  # noqa: SLF001 - the same class
+            raise holder.breach()
+        if self.listener is not None:
+            self.listener.sent(connection, sent)
+
+    # The choke points.
+
+    def _passes(self) -> bool:
+        return _up is not self or is_opening()
+
+    def _attempt(self, what: str, null: Callable[[], object]) -> object:
+        self._attempts.append(Attempt(what=what, place=_caller()))
+        if self.mode is Fence.NULL:
+            return null()
+        raise self.breach()
+
+    def _pool(self, original: Callable[..., None]) -> Callable[..., None]:
+        """Wrap Pool.__init__, through which every engine goes, with `creator=` and without."""
+
+        @functools.wraps(original)
+        def init(pool: Pool, creator: Callable[..., object], *args: Any, **options: Any) -> None:
+            original(pool, creator, *args, **options)
+            connect = pool._invoke_creator  # noqa: SLF001 - what the pool calls, whatever the creator's signature
+
+            def gate(connection_record: object = None) -> object:
+                if self._passes():
+                    return connect(connection_record)  # type: ignore[arg-type]  # the pool's own record
+                if self.mode is Fence.REDIRECT and self._raw_connect is not None:
+                    with self.lifted():
+                        return self._raw_connect()
+                return self._attempt(_described(pool), lambda: self._null(pool, creator))
+
+            pool._invoke_creator = cast("Any", gate)  # noqa: SLF001 - see above
+
+        return init
+
+    def _null(self, pool: Pool, creator: Callable[..., object]) -> object:
+        dialect = pool._dialect  # noqa: SLF001 - set by create_engine
+        if not isinstance(dialect, NullDialect):
+            return NullConnection(self)
+        own = getattr(creator, "__module__", "") == "sqlalchemy.engine.create"
+        # SQLAlchemy's own creator shows the connect_args; the project's may do anything, as may its do_connect events.
+        return creator() if own and not getattr(dialect, "_has_events", False) else dialect.connect()
+
+    def _entrypoint(self, original: Callable[[URL], type[DefaultDialect]]) -> Callable[[URL], type[DefaultDialect]]:
+        """Wrap URL._get_entrypoint, by which create_engine, get_dialect and their async forms find a dialect."""
+
+        def get_entrypoint(url: URL) -> type[DefaultDialect]:
+            real = original(url)
+            if self._passes():
+                return real
+            return null_dialect(real, tape=self, server_major=self._server_major)
+
+        return get_entrypoint
+
+    def _driver(self, name: str, opener: drivers.Opener) -> drivers.Opener:
+        @functools.wraps(opener)
+        def opened(*args: Any, **options: Any) -> object:
+            if self._passes():
+                return opener(*args, **options)
+            waits = name.startswith(("aio", "async")) or ".Async" in name
+            return self._attempt(f"{name}()", self._refuse if waits else lambda: NullConnection(self))
+
+        return opened
+
+    def _refuse(self) -> object:
+        raise self.breach()
+
+    def up(self) -> ExitStack:
+        """Put every part up; the stack takes them down."""
+        stack = ExitStack()
+        init = cast("Callable[..., None]", Pool.__init__)
+        stack.enter_context(replaced(Pool, "__init__", self._pool(init)))
+        if self.mode is Fence.NULL:
+            entrypoint = cast("Callable[[URL], type[DefaultDialect]]", URL._get_entrypoint)  # noqa: SLF001 - the one place
+            stack.enter_context(replaced(URL, "_get_entrypoint", self._entrypoint(entrypoint)))
+        stack.enter_context(drivers.fenced(self._driver))
+        stack.enter_context(self._surroundings)
+        return stack
+
+
+#: Alembic's `op` and `context` are process globals, and so is what the fence replaces: one at a time in a process.
+_ONE_AT_A_TIME = threading.Lock()
+_up: Fenced | None = None
+
+
+@contextmanager
+def fence(mode: Fence, *, server_major: int | None = None, raw_connect: RawConnect | None = None) -> Iterator[Fenced]:
+    """Put the fence up around project code; another thread that wants one waits.
+
+    `server_major` is the server that SQL is written for under Fence.NULL. `raw_connect` makes the DBAPI connections
+    of Fence.REDIRECT. Attempts inside `engines.base.opening()` are Handrail's own and pass.
+    """
+    global _up  # noqa: PLW0603 - the fence is one per process, as what it replaces is
+    fenced = Fenced(mode, server_major=server_major, raw_connect=raw_connect)
+    with _ONE_AT_A_TIME, fenced.up():
+        _up = fenced
+        try:
+            yield fenced
+        finally:
+            _up = None
+
+
+def _caller() -> Place | None:
+    return caller(sys._getframe(1))  # noqa: SLF001 - the only way to see who calls
+
+
+def _described(pool: Pool) -> str:
+    dialect = pool._dialect  # noqa: SLF001 - set by create_engine
+    name, driver = getattr(dialect, "name", ""), getattr(dialect, "driver", "")
+    return f"an engine for {name}+{driver}" if name else "a connection pool"

@@ -1,0 +1,207 @@
+"""Reads revisions by running them, each alone, on a database that executes nothing."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+from sqlalchemy import URL, create_engine
+from sqlalchemy.pool import StaticPool
+
+from handrail.engines import base
+from handrail.history.env_py import EnvPy
+from handrail.history.fence import Fence, Fenced, fence
+from handrail.history.graph import Graph, revision_map
+from handrail.history.guard import call
+from handrail.history.project import Project
+from handrail.history.recorder import Recorder
+from handrail.history.stage import Stage, heads_after
+from handrail.model.operation import Reading, RecordedRevision
+from handrail.model.revision import Direction, Revision
+
+if TYPE_CHECKING:
+    from alembic.script.revision import RevisionMap
+    from sqlalchemy import Engine
+
+#: Wall time and CPU time that one revision may take to be read, in seconds.
+LIMIT_S = 20.0
+MEMORY_BYTES = 8 << 30
+
+#: Engines run a migration written for an async driver on this one: engines.base.Purpose.MIGRATE.
+_SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
+
+_exit = os._exit  # the fence replaces it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    revision: Revision
+    direction: Direction
+    heads: tuple[str, ...]
+    create_version_table: bool
+
+
+def record(
+    project: Project,  # noqa: ARG001 - revisions come from the graph; kept beside env for what a project may add
+    graph: Graph,
+    env: EnvPy,
+    steps: Sequence[tuple[Revision, Direction]],
+    *,
+    engine: base.Engine,
+    server_major: int,
+    heads: tuple[str, ...] = (),
+    version_table_exists: bool = True,
+    limit_s: float = LIMIT_S,
+) -> tuple[RecordedRevision, ...]:
+    """Return what each step would do, in order, without a database: operations, statements, transactions.
+
+    `heads` are the rows of the version table before the first step. The code runs in a child process that may take
+    `limit_s` seconds of wall and of CPU time for each revision; one that fails, loops or dies is a FAILED reading and
+    the others are read all the same.
+    """
+    nodes = revision_map(graph)
+    jobs = list(_jobs(nodes, steps, heads, version_table_exists=version_table_exists))
+    done: list[RecordedRevision] = []
+    with fence(Fence.NULL, server_major=server_major) as fenced:
+        null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
+        reader = _Reader(fenced=fenced, null=null, env=env, nodes=nodes, engine=engine, limit_s=limit_s)
+        while len(done) < len(jobs):
+            done += reader.read(jobs[len(done) :])
+    return tuple(done)
+
+
+def _jobs(
+    nodes: RevisionMap,
+    steps: Sequence[tuple[Revision, Direction]],
+    heads: tuple[str, ...],
+    *,
+    version_table_exists: bool,
+) -> Iterator[_Job]:
+    for revision, direction in steps:
+        yield _Job(revision=revision, direction=direction, heads=heads, create_version_table=not version_table_exists)
+        heads = heads_after(nodes, heads, revision, direction)
+        version_table_exists = True
+
+
+def _migration_url(url: URL) -> URL:
+    if not url.get_dialect().is_async:
+        return url
+    return url.set(drivername=_SYNCHRONOUS[url.get_backend_name()])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    fenced: Fenced
+    null: Engine
+    env: EnvPy
+    nodes: RevisionMap
+    engine: base.Engine
+    limit_s: float
+
+    def read(self, jobs: list[_Job]) -> list[RecordedRevision]:
+        """Return the readings of the first jobs, up to one whose code ended the child; at least one."""
+        receiving, sending = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(receiving)
+            self._read_in_child(jobs, sending)
+        os.close(sending)
+        done: list[RecordedRevision] = []
+        try:
+            with os.fdopen(receiving, "rb", buffering=0) as pipe:
+                for line in _lines(pipe.fileno(), self.limit_s):
+                    done.append(msgspec.json.decode(line, type=RecordedRevision))
+                    if len(done) == len(jobs):
+                        return done
+        finally:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        return [*done, _lost(jobs[len(done)], status, self.limit_s)]
+
+    def _read_in_child(self, jobs: list[_Job], sending: int) -> NoReturn:
+        status = 1
+        try:
+            gc.freeze()  # what the parent has open is the parent's to close
+            _silence()
+            for job in jobs:
+                _limit(self.limit_s)
+                line = msgspec.json.encode(self._recorded(job)) + b"\n"
+                while line:
+                    line = line[os.write(sending, line) :]
+            status = 0
+        finally:
+            _exit(status)
+
+    def _recorded(self, job: _Job) -> RecordedRevision:
+        with self.null.connect() as connection:
+            stage = Stage(
+                env=self.env,
+                nodes=self.nodes,
+                revision=job.revision,
+                direction=job.direction,
+                connection=connection,
+                heads=job.heads,
+                create_version_table=job.create_version_table,
+            )
+            recorder = Recorder(stage, kind=self.engine.statements.kind)
+            self.fenced.listener = recorder
+            with recorder.recording(self.null):
+                ended = call(stage.perform)
+            self.fenced.listener = None
+        return recorder.result(ended)
+
+
+def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
+    """Yield each line as it comes; end when the writer does, or when one takes longer than its time."""
+    pending = b""
+    deadline = time.monotonic() + limit_s
+    while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        chunk = os.read(pipe, 1 << 16)
+        if not chunk:
+            return
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            deadline = time.monotonic() + limit_s
+            yield line
+
+
+def _lost(job: _Job, status: int, limit_s: float) -> RecordedRevision:
+    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    reason = {
+        0: "its code ended the process that was reading it",
+        signal.SIGKILL: f"it did not come to an end within {limit_s:g} s",
+        signal.SIGXCPU: f"it used more than {limit_s:g} s of CPU time",
+    }.get(number, f"its code crashed the process that was reading it (signal {number})")
+    return RecordedRevision(
+        revision=job.revision.id,
+        direction=job.direction,
+        reading=Reading.FAILED,
+        reason=reason,
+        operations=(),
+        statements=(),
+    )
+
+
+def _silence() -> None:
+    """Let nothing of the child reach our output, whatever its code writes to."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+
+
+def _limit(limit_s: float) -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = int(used.ru_utime + used.ru_stime + limit_s) + 1
+    for what, soft in ((resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_AS, MEMORY_BYTES)):
+        _, hard = resource.getrlimit(what)
+        resource.setrlimit(what, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

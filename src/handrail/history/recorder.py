@@ -1,0 +1,212 @@
+"""Writes down what one revision does while it runs on a database that executes nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from alembic.operations import batch
+from alembic.operations.base import AbstractOperations
+from sqlalchemy import Engine, event
+
+from handrail.history.description import describe
+from handrail.history.guard import Raised, caller
+from handrail.history.nulldb import NullConnection
+from handrail.history.stage import Stage
+from handrail.history.surroundings import replaced
+from handrail.history.wire import Sent, ends_transaction, is_begin
+from handrail.model.operation import Operation, Origin, Place, Reading, RecordedRevision, Statement, StatementKind
+
+if TYPE_CHECKING:
+    from alembic.operations.ops import MigrateOperation
+
+STATEMENT_LIMIT = 10_000
+
+
+class TooMany(BaseException):
+    """Ends a revision that sends statements without end; no `except Exception` of its own can hold it."""
+
+    def __str__(self) -> str:
+        return f"more than {STATEMENT_LIMIT:,} statements"
+
+
+class Recorder:
+    """The tape of one revision."""
+
+    def __init__(self, stage: Stage, *, kind: Callable[[str], StatementKind]) -> None:
+        self._stage = stage
+        self._kind = kind
+        self._files = frozenset({str(stage.revision.path)})
+        self._operations: list[Operation] = []
+        self._statements: list[Statement] = []
+        self._doubts: list[str] = []
+        self._current: int | None = None
+        self._transaction = 0
+        self._unfinished = False
+
+    def result(self, ended: object) -> RecordedRevision:
+        """Return what was written down; `ended` is what the guard returned for the run."""
+        reading, reason = (Reading.DATA_DEPENDENT, self._doubts[0]) if self._doubts else (Reading.EXACT, "")
+        if isinstance(ended, Raised):
+            failure = _at(ended.place, str(ended.exception) if isinstance(ended.exception, TooMany) else ended.summary)
+            # On an empty answer anything may be raised; that says nothing about a database with rows in it.
+            if self._doubts and not isinstance(ended.exception, TooMany):
+                reason = f"{reason}; on an empty answer {failure}"
+            else:
+                reading, reason = Reading.FAILED, failure
+        return RecordedRevision(
+            revision=self._stage.revision.id,
+            direction=self._stage.direction,
+            reading=reading,
+            reason=reason,
+            operations=tuple(self._operations),
+            statements=tuple(self._statements),
+        )
+
+    @contextmanager
+    def recording(self, engine: Engine) -> Iterator[None]:
+        """Listen to Alembic's operations, to batches written late, and to the ends of transactions."""
+        invoke, flush = AbstractOperations.invoke, batch.BatchOperationsImpl.flush
+        recorder = self
+
+        def invoked(operations: AbstractOperations, operation: MigrateOperation) -> Any:
+            return recorder._invoke(operations, operation, invoke)
+
+        def flushed(operations: batch.BatchOperationsImpl) -> None:
+            recorder._flush(operations, flush)
+
+        event.listen(engine, "commit", self._ended)
+        event.listen(engine, "rollback", self._ended)
+        try:
+            with (
+                replaced(AbstractOperations, "invoke", invoked),
+                replaced(batch.BatchOperationsImpl, "flush", flushed),
+            ):
+                yield
+        finally:
+            event.remove(engine, "commit", self._ended)
+            event.remove(engine, "rollback", self._ended)
+
+    def opened(self, connection: NullConnection) -> None:
+        """A revision that opens its own connection is seen by the statements it sends."""
+
+    def sent(self, connection: NullConnection, sent: Sent) -> None:
+        """Write down one statement."""
+        origin = Origin.REVISION if self._stage.in_revision else Origin.ALEMBIC
+        kind = self._kind(sent.sql)
+        place = self._place()
+        if is_begin(sent.sql) or (origin is Origin.ALEMBIC and kind is StatementKind.READ):
+            return
+        if len(self._statements) >= STATEMENT_LIMIT:
+            raise TooMany
+        exact = not self._doubts
+        if sent.raw:
+            self._doubt(place, "it sends SQL past SQLAlchemy, through the driver's own cursor")
+        elif kind is StatementKind.READ:
+            self._doubt(place, f"it reads the database: {_short(sent.sql)}")
+        self._statements.append(
+            Statement(
+                sql=sent.sql,
+                kind=kind,
+                parameters=sent.literals,
+                operation=self._current,
+                place=place,
+                transaction=self._number(autocommit=sent.autocommit),
+                autocommit=sent.autocommit,
+                exact=exact,
+                origin=origin,
+            )
+        )
+        if ends_transaction(sent.sql):
+            self._ended()
+
+    def _number(self, *, autocommit: bool) -> int:
+        if autocommit:
+            self._ended()
+        number = self._transaction
+        self._unfinished = True
+        if autocommit:
+            self._ended()
+        return number
+
+    def _ended(self, _connection: object = None) -> None:
+        if self._unfinished:
+            self._transaction += 1
+        self._unfinished = False
+
+    def _invoke(
+        self,
+        operations: AbstractOperations,
+        operation: MigrateOperation,
+        invoke: Callable[[AbstractOperations, MigrateOperation], Any],
+    ) -> Any:
+        with self._inside(describe(operation, self._place())) as index:
+            pending = getattr(operations.impl, "batch", None)
+            before = len(pending) if pending is not None else 0
+            result = invoke(operations, operation)
+            if isinstance(pending, list) and isinstance(operations.impl, batch.BatchOperationsImpl):
+                owners = operations.impl.__dict__.setdefault("_handrail_owners", {})
+                owners.update(dict.fromkeys(range(before, len(pending)), index))
+            return result
+
+    def _flush(self, operations: batch.BatchOperationsImpl, flush: Callable[[batch.BatchOperationsImpl], None]) -> None:
+        if not operations._should_recreate():  # noqa: SLF001 - Alembic's own question
+            owners = operations.__dict__.get("_handrail_owners", {})
+            operations.batch = _Owned(self, operations.batch, owners)  # type: ignore[assignment]  # flush only iterates
+            flush(operations)
+            self._current = None
+            return
+        name = ".".join(filter(None, (operations.schema, operations.table_name)))
+        place = self._place()
+        recreate = Operation(
+            name="batch_alter_table", table=name, subject=None, details=(("recreate", "true"),), place=place
+        )
+        with self._inside(recreate):
+            if operations.copy_from is None:
+                self._doubt(place, f"needs the live table: batch recreate of {name}")
+            else:
+                flush(operations)
+
+    @contextmanager
+    def _inside(self, operation: Operation) -> Iterator[int]:
+        outer, self._current = self._current, len(self._operations)
+        self._operations.append(operation)
+        try:
+            yield self._current
+        finally:
+            self._current = outer
+
+    def _doubt(self, place: Place | None, why: str) -> None:
+        self._doubts.append(_at(place, why))
+
+    def _place(self) -> Place | None:
+        return caller(sys._getframe(1), self._files)  # noqa: SLF001 - the only way to see who calls
+
+
+class _Owned(list[Any]):
+    """The operations of a batch; each becomes the current one as it is taken."""
+
+    def __init__(self, recorder: Recorder, entries: list[Any], owners: dict[int, int]) -> None:
+        super().__init__(entries)
+        self._recorder = recorder
+        self._owners = owners
+
+    def __iter__(self) -> Iterator[Any]:
+        for position, entry in enumerate(super().__iter__()):
+            self._recorder._current = self._owners.get(position)  # noqa: SLF001 - two halves of one thing
+            yield entry
+
+
+def _at(place: Place | None, text: str) -> str:
+    return f"line {place.line}: {text}" if place else text
+
+
+_LONG = 120
+
+
+def _short(sql: str) -> str:
+    line = re.sub(r"\s+", " ", sql).strip()
+    return line if len(line) <= _LONG else line[: _LONG - 1] + "…"

@@ -1,0 +1,127 @@
+"""The stage on which one revision is performed: Alembic's contexts, set up as the project's env.py would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import HeadMaintainer, MigrationContext, RevisionStep
+
+from handrail.history.env_py import EnvPy
+from handrail.model.operation import Origin
+from handrail.model.revision import Direction, Revision
+
+if TYPE_CHECKING:
+    from alembic.script.revision import Revision as Node
+    from alembic.script.revision import RevisionMap
+    from sqlalchemy import Connection
+
+
+class Step(RevisionStep):
+    """Alembic's step over a revision whose code comes from its source text, when it is called."""
+
+    def __init__(
+        self, nodes: RevisionMap, revision: Revision, direction: Direction, migration_fn: Callable[..., None]
+    ) -> None:
+        node = nodes.get_revision(revision.id)
+        assert node is not None, "the graph holds every revision that is performed"
+        self.revision_map = nodes
+        self.revision: Node = node  # type: ignore[assignment]  # Alembic asks a Script for its module, which we bring
+        self.is_upgrade = direction is Direction.UPGRADE
+        self.migration_fn = migration_fn
+        self._title = revision.title
+
+    @property
+    def doc(self) -> str:
+        """The revision's title."""
+        return self._title
+
+
+class _Heads(HeadMaintainer):
+    """Alembic's own arithmetic of heads, without a database."""
+
+    def __init__(self, heads: Iterable[str]) -> None:
+        self.heads = set(heads)
+
+    def _insert_version(self, version: str) -> None:
+        self.heads.add(version)
+
+    def _delete_version(self, version: str) -> None:
+        self.heads.discard(version)
+
+    def _update_version(self, from_: str, to_: str) -> None:
+        self.heads.discard(from_)
+        self.heads.add(to_)
+
+
+def heads_after(
+    nodes: RevisionMap, heads: tuple[str, ...], revision: Revision, direction: Direction
+) -> tuple[str, ...]:
+    """Return the rows of the version table after one step."""
+    moved = _Heads(heads)
+    moved.update_to_step(Step(nodes, revision, direction, lambda: None))
+    return tuple(sorted(moved.heads))
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """One revision about to be performed on one connection.
+
+    `heads` are the rows of the version table. Where `create_version_table` is set the table is created inside the
+    revision's own transaction, so that a first revision that fails leaves nothing behind.
+    """
+
+    env: EnvPy
+    nodes: RevisionMap
+    revision: Revision
+    direction: Direction
+    connection: Connection
+    heads: tuple[str, ...]
+    create_version_table: bool
+    origin: Origin = Origin.ALEMBIC
+    in_revision: bool = False
+
+    def perform(self, on_version_apply: Callable[..., None] | None = None) -> None:
+        """Run the revision through MigrationContext, in the transaction that it opens and commits itself.
+
+        `on_version_apply` is called after the project's own callbacks, when the version row is written and nothing is
+        committed. Raises whatever the revision raises, after the rollback.
+        """
+        options = dict(self.env.options)
+        callbacks = options.pop("on_version_apply", None) or ()
+        callbacks = (callbacks,) if callable(callbacks) else tuple(callbacks)
+        # Both engines' connections take DDL into transactions, whatever Alembic believes of SQLite.
+        options |= {"transaction_per_migration": True, "transactional_ddl": True}
+        options["on_version_apply"] = (*callbacks, on_version_apply) if on_version_apply else callbacks
+        with EnvironmentContext(self.env.config, self.env.script, fn=self._steps) as environment, self.env.entered():
+            environment.configure(connection=self.connection, **options)
+            context: Any = environment.get_context()
+            context.get_current_heads = lambda: self.heads
+            context._ensure_version_table = lambda: None  # noqa: SLF001 - done in the revision's transaction
+            environment.run_migrations(**self.env.run_args)
+
+    def _steps(self, _heads: object, context: MigrationContext) -> Iterator[Step]:
+        function = getattr(load(self.revision), self.direction.value)
+
+        def migration_fn(**arguments: Any) -> None:
+            if self.create_version_table:
+                context._version.create(self.connection)  # noqa: SLF001 - Alembic's own way, at a better time
+            self.in_revision = True
+            try:
+                function(**arguments)
+            finally:
+                self.in_revision = False
+
+        migration_fn.__name__ = self.direction.value
+        yield Step(self.nodes, self.revision, self.direction, migration_fn)
+
+
+def load(revision: Revision) -> ModuleType:
+    """Return the module of the revision's source text; nothing is read from disk or written to it."""
+    module = ModuleType(revision.path.stem)
+    module.__file__ = str(revision.path)
+    exec(compile(revision.source, str(revision.path), "exec"), module.__dict__)  # noqa: S102 - what Alembic does too
+    return module

@@ -1,0 +1,46 @@
+"""Ctrl-C once ends a run at its next safe point, twice at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether somebody asked us to stop; `signal` is the signal's number, 0 for none."""
+
+    signal: int = 0
+
+    @property
+    def requested(self) -> bool:
+        """Whether to stop at the next safe point."""
+        return self.signal != 0
+
+
+@contextmanager
+def graceful(stop: Stop) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM only set `stop`; the second raises KeyboardInterrupt. Main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.signal = number
+        sys.stderr.write("stopping at the next safe point; once more to stop now\n")
+
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""What happened: our tables in the target, and the journal of runs."""

@@ -1,0 +1,64 @@
+"""The migration log in the target: append-only, each entry chained to the one before by its hash.
+
+An entry is written in the transaction of the revision it tells of, so DDL, version row and log row commit together.
+The lease allows one writer, and UNIQUE(prev_hash) refuses a second one: tampering is detected, not prevented.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from handrail.engines.base import Engine
+from handrail.journal.tables import exist, tables
+from handrail.model.log import GENESIS, LogEntry
+from handrail.model.revision import Direction
+
+
+def append(conn: Connection, engine: Engine, entry: LogEntry, *, after: str = "") -> LogEntry:
+    """Write the entry behind the last one, in the transaction of `conn`, and return it with its hashes.
+
+    `after` is the last entry's hash where the caller knows it; it is looked up otherwise.
+    """
+    table = tables(engine).log
+    last = after or conn.execute(sa.select(table.c.hash).order_by(table.c.id.desc()).limit(1)).scalar()
+    chained = entry.chained(last or GENESIS)
+    conn.execute(
+        table.insert().values(
+            asdict(chained)
+            | {
+                "direction": chained.direction.value,
+                "heads_before": json.dumps(chained.heads_before),
+                "heads_after": json.dumps(chained.heads_after),
+                "imports": json.dumps(chained.imports),
+                "source": zlib.compress(chained.source.encode()),
+            }
+        )
+    )
+    return chained
+
+
+def entries(conn: Connection, engine: Engine) -> tuple[LogEntry, ...]:
+    """Return the whole log, oldest first; () where it was never written."""
+    if not exist(conn, engine):
+        return ()
+    table = tables(engine).log
+    return tuple(_entry(row) for row in conn.execute(table.select().order_by(table.c.id)).mappings())
+
+
+def _entry(row: sa.RowMapping) -> LogEntry:
+    fields = {k: v for k, v in row.items() if k != "id"}
+    return LogEntry(
+        **fields
+        | {
+            "direction": Direction(row["direction"]),
+            "heads_before": tuple(json.loads(row["heads_before"])),
+            "heads_after": tuple(json.loads(row["heads_after"])),
+            "imports": tuple((name, digest) for name, digest in json.loads(row["imports"])),
+            "source": zlib.decompress(row["source"]).decode(),
+        }
+    )

@@ -1,0 +1,249 @@
+"""The journal of runs: what was done where, kept beside the project (or in a database that a team shares).
+
+It is progress and proof, never truth: where it and the target disagree, the target is right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text
+from sqlalchemy.exc import SQLAlchemyError
+
+from handrail.engines.base import Engine, Purpose, for_url
+from handrail.errors import HandrailError, JournalUnwritable
+from handrail.host import secrets
+from handrail.model.plan import Plan
+from handrail.model.run import (
+    Committed,
+    Committing,
+    Event,
+    Planned,
+    Run,
+    RunEnded,
+    RunState,
+    StatementDone,
+    StatementStarted,
+)
+
+_METADATA = MetaData()
+_RUNS = Table(
+    "runs",
+    _METADATA,
+    Column("id", String(40), primary_key=True),
+    Column("command", String(20), nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", String(40), nullable=False),
+    Column("start", Text, nullable=False),
+    Column("goal", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("ended_at", String(40)),
+    Column("message", Text, nullable=False),
+)
+_EVENTS = Table(
+    "events",
+    _METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run", String(40), nullable=False, index=True),
+    Column("at", String(40), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("payload", Text, nullable=False),
+)
+_BINDINGS = Table(
+    "bindings",
+    _METADATA,
+    Column("environment", String(200), primary_key=True),
+    Column("identity", String(36), nullable=False),
+    Column("log_head", String(64), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Which database an environment was bound to, and the hash of the last log entry we wrote there."""
+
+    environment: str
+    identity: str
+    log_head: str
+
+
+class Journal:
+    """The journal at one place. Nothing is opened or created before the first use that needs it."""
+
+    def __init__(self, place: str, root: Path) -> None:
+        self._path = None if "://" in place else root / place
+        self._engine: Engine = for_url(place if self._path is None else f"sqlite:///{self._path}")
+
+    @contextmanager
+    def recorder(self, run: Run) -> Iterator[Recorder]:
+        """Yield the subscriber that writes the run's events, on one connection. Raises JournalUnwritable first."""
+        with ExitStack() as stack:
+            with self._writable():
+                conn = stack.enter_context(self._open())
+                conn.execute(_RUNS.insert().values(_row(run)))
+            yield Recorder(conn, run)
+
+    def runs(self, environment: str) -> tuple[Run, ...]:
+        """Return the runs of an environment, newest first; () where there is no journal yet."""
+        with self._reading() as conn:
+            if conn is None:
+                return ()
+            query = _RUNS.select().where(_RUNS.c.environment == environment).order_by(_RUNS.c.started_at.desc())
+            return tuple(_run(row) for row in conn.execute(query).mappings())
+
+    def binding(self, environment: str) -> Binding | None:
+        """Return what the environment was bound to, None where it never was."""
+        with self._reading() as conn:
+            if conn is None:
+                return None
+            row = conn.execute(_BINDINGS.select().where(_BINDINGS.c.environment == environment)).mappings().first()
+            return Binding(**row) if row else None
+
+    def bind(self, binding: Binding) -> None:
+        """Remember which database an environment is bound to. Raises JournalUnwritable."""
+        with self._writable(), self._open() as conn:
+            _bind(conn, binding)
+
+    @contextmanager
+    def _open(self) -> Iterator[Connection]:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            ignore = self._path.parent / ".gitignore"
+            if self._path.parent.name == ".handrail" and not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        with self._engine.connect(Purpose.STATE) as conn:
+            _METADATA.create_all(conn)
+            yield conn
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection | None]:
+        if self._path is not None and not self._path.exists():
+            yield None
+            return
+        with self._engine.connect(Purpose.READ) as conn:
+            yield conn if sa.inspect(conn).has_table(_RUNS.name) else None
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, SQLAlchemyError, HandrailError) as exc:
+            why = exc.why if isinstance(exc, HandrailError) else f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
+            raise JournalUnwritable(
+                what="the journal cannot be written; nothing was touched",
+                why=f"{self._path or self._engine.url.render_as_string()}: {secrets.mask(why)}",
+                fix="make the place writable, or set another one: [tool.handrail] journal",
+            ) from exc
+
+
+class Recorder:
+    """Writes the events of one run. Statements are left out: the target's own tables hold what matters of them.
+
+    A journal that fails in the middle never stops a migration: the first failure is kept in `broken`, and the rest is
+    not written.
+    """
+
+    def __init__(self, conn: Connection, run: Run) -> None:
+        self._conn = conn
+        self._run = run
+        self.broken = ""
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if self.broken or isinstance(event, StatementStarted | StatementDone | Committing):
+            return
+        with self._tolerant():
+            if isinstance(event, RunEnded):
+                self._conn.execute(_RUNS.update().where(_RUNS.c.id == self._run.id).values(_row(event.run)))
+                return
+            self._conn.execute(
+                _EVENTS.insert().values(
+                    run=self._run.id,
+                    at=datetime.now(UTC).isoformat(),
+                    kind=type(event).__name__,
+                    payload=secrets.mask(json.dumps(_payload(event), default=str)),
+                )
+            )
+
+    def bound(self, binding: Binding) -> None:
+        """Remember which database the run's environment is, and where its log stands."""
+        with self._tolerant():
+            _bind(self._conn, binding)
+
+    def anchored(self, environment: str, log_head: str) -> None:
+        """Remember the hash of the last log entry, so that a log that was cut off later is noticed."""
+        if log_head:
+            with self._tolerant():
+                self._conn.execute(
+                    _BINDINGS.update().where(_BINDINGS.c.environment == environment).values(log_head=log_head)
+                )
+
+    @contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as exc:
+            self.broken = secrets.mask(f"{type(exc).__name__}: {str(exc).splitlines()[0]}")
+
+
+def _bind(conn: Connection, binding: Binding) -> None:
+    mine = _BINDINGS.c.environment == binding.environment
+    if conn.execute(_BINDINGS.select().where(mine, _BINDINGS.c.identity == binding.identity)).first():
+        return  # bound already; its log_head stays
+    conn.execute(_BINDINGS.delete().where(mine))
+    conn.execute(_BINDINGS.insert().values(asdict(binding)))
+
+
+def _payload(event: Event) -> dict[str, object]:
+    if isinstance(event, Planned):
+        return _plan(event.plan)
+    if isinstance(event, Committed):
+        return {"revision": event.revision, "direction": event.direction.value, "seconds": event.seconds}
+    return asdict(event)
+
+
+def _plan(plan: Plan) -> dict[str, object]:
+    return {
+        "target": plan.target.url,
+        "start": plan.start,
+        "goal": plan.goal,
+        "digest": plan.digest,
+        "steps": [f"{step.direction.value} {step.revision.id}" for step in plan.steps],
+    }
+
+
+def _row(run: Run) -> dict[str, object]:
+    return asdict(run) | {
+        "state": run.state.value,
+        "started_at": run.started_at.isoformat(),
+        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
+        "start": json.dumps(run.start),
+        "goal": json.dumps(run.goal),
+        "message": secrets.mask(run.message),
+    }
+
+
+def _run(row: sa.RowMapping) -> Run:
+    return Run(
+        id=row["id"],
+        command=row["command"],
+        environment=row["environment"],
+        who=row["who"],
+        host=row["host"],
+        pid=row["pid"],
+        started_at=datetime.fromisoformat(row["started_at"]),
+        start=tuple(json.loads(row["start"])),
+        goal=tuple(json.loads(row["goal"])),
+        state=RunState(row["state"]),
+        ended_at=datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None,
+        message=row["message"],
+    )

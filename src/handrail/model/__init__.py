@@ -1,0 +1,1 @@
+"""Pure frozen values: the nouns of Handrail."""

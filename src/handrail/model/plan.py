@@ -1,0 +1,86 @@
+"""What will happen: the steps from where the target stands to where it shall be."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from handrail.model.effect import Effect
+from handrail.model.finding import Finding
+from handrail.model.operation import Reading, RecordedRevision
+from handrail.model.revision import Direction, Revision
+from handrail.model.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One function of one revision, with the effects of each of its statements (same order, same length)."""
+
+    revision: Revision
+    direction: Direction
+    recorded: RecordedRevision
+    effects: tuple[tuple[Effect, ...], ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the statements are known to be what the server will get."""
+        return self.recorded.reading is Reading.EXACT
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the step is several transactions, so that it can stand half applied."""
+        return self.recorded.transactions > 1
+
+    @property
+    def strong_relations(self) -> tuple[str, ...]:
+        """Relations whose locks will make others wait; `*` where that is not known. Each once, in order."""
+        created: set[str] = set()
+        names: dict[str, None] = {}
+        for statement, effects in zip(self.recorded.statements, self.effects, strict=True):
+            created.update(effect.relation for effect in effects if effect.created_here)
+            if not statement.autocommit:
+                names.update((e.relation, None) for e in effects if e.strong and e.relation not in created)
+        if self.recorded.reading is Reading.FAILED:
+            names["*"] = None
+        return tuple(names)
+
+    def statement_effects(self, index: int) -> tuple[Effect, ...]:
+        """Return the effects of the statement at that place, () beyond the recording."""
+        return self.effects[index] if index < len(self.effects) else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every step from `start` to `goal` (the version table's rows before and after), for one environment.
+
+    `fingerprint` is the schema's at planning time. `digest` covers all that the plan rests on: when it differs later,
+    the world has moved and the plan is made again.
+    """
+
+    environment: str
+    target: Target
+    start: tuple[str, ...]
+    goal: tuple[str, ...]
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...]
+    fingerprint: str
+
+    @property
+    def digest(self) -> str:
+        """sha256 over heads, schema fingerprint, file hashes and server major."""
+        parts = [*self.start, self.fingerprint, str(self.target.server_major)]
+        parts += [f"{s.direction.value}:{s.revision.id}:{s.revision.digest}" for s in self.steps]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def statement_digest(sql: str) -> str:
+    """Return the sha256 of a statement's text, white space folded: how a statement is recognised after a crash."""
+    return hashlib.sha256(" ".join(sql.split()).encode()).hexdigest()
+
+
+def moved(heads: tuple[str, ...], revision: Revision, direction: Direction) -> tuple[str, ...]:
+    """Return the version table's rows after that step, from those before it."""
+    gone, come = revision.parents, (revision.id,)
+    if direction is Direction.DOWNGRADE:
+        gone, come = come, gone
+    return tuple(dict.fromkeys((*(row for row in heads if row not in gone), *come)))

@@ -1,0 +1,201 @@
+"""What happened: a run and its events. Terminal and journal subscribe to the events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from handrail.model.effect import Blocker
+from handrail.model.plan import Plan
+from handrail.model.revision import Direction
+from handrail.model.verdict import Verdict
+
+
+class RunState(Enum):
+    """How a run ended, or that it has not."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of a command that changes a database. `start` and `goal` are rows of the version table."""
+
+    id: str
+    command: str
+    environment: str
+    who: str
+    host: str
+    pid: int
+    started_at: datetime
+    start: tuple[str, ...] = ()
+    goal: tuple[str, ...] = ()
+    state: RunState = RunState.RUNNING
+    ended_at: datetime | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The answer of one gate or check: its verdict, and the reason in one sentence each."""
+
+    name: str
+    verdict: Verdict
+    reason: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The plan stands."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateJudged:
+    """A gate was asked."""
+
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseWaiting:
+    """Another run holds the lease; we wait."""
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTaken:
+    """The lease is ours; `token` fences every step."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Somebody holds what the next step needs; we hold nothing."""
+
+    revision: str
+    blockers: tuple[Blocker, ...]
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """A revision begins; `attempt` counts from 1."""
+
+    revision: str
+    title: str
+    direction: Direction
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementStarted:
+    """A statement is about to be sent."""
+
+    revision: str
+    index: int
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementDone:
+    """A statement was executed."""
+
+    revision: str
+    index: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementSkipped:
+    """A statement was done by an earlier, interrupted run."""
+
+    revision: str
+    index: int
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progressed:
+    """A long statement reports how far it is."""
+
+    revision: str
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committing:
+    """Everything of a revision is done in its transaction; COMMIT is next."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """A revision is applied or rolled back for good."""
+
+    revision: str
+    direction: Direction
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRetried:
+    """A lock was missed: the whole step was rolled back and will be tried again after `delay_s`."""
+
+    revision: str
+    cause: str
+    attempt: int
+    delay_s: float
+    blockers: tuple[Blocker, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyStarted:
+    """The database is compared with what its revision should be."""
+
+    heads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckJudged:
+    """A check was asked."""
+
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """The run is over."""
+
+    run: Run
+
+
+Event = (
+    Planned
+    | GateJudged
+    | LeaseWaiting
+    | LeaseTaken
+    | Waiting
+    | StepStarted
+    | StatementStarted
+    | StatementDone
+    | StatementSkipped
+    | Progressed
+    | Committing
+    | Committed
+    | StepRetried
+    | VerifyStarted
+    | CheckJudged
+    | RunEnded
+)

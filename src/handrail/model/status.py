@@ -1,0 +1,45 @@
+"""Where the environments of a project stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handrail.errors import Exit, HandrailError
+from handrail.model.revision import Revision
+from handrail.model.run import Run
+from handrail.model.standing import Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentStatus:
+    """Where one environment stands. `standing` is None where it was not, or could not be, looked at.
+
+    `problem` is why it could not. `interrupted` says where an interrupted run stands, '' where there is none. `next` is
+    the command to type next. `last_run` is by the journal.
+    """
+
+    name: str
+    protected: bool
+    requires: tuple[str, ...]
+    standing: Standing | None
+    pending: tuple[Revision, ...]
+    interrupted: str
+    problem: HandrailError | None
+    last_run: Run | None
+    next: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The files' heads, and every environment asked for."""
+
+    heads: tuple[str, ...]
+    revisions: int
+    environments: tuple[EnvironmentStatus, ...]
+
+    @property
+    def exit(self) -> Exit:
+        """2 when an environment could not be looked at, 5 when one stands half applied, else 0."""
+        if any(e.standing and e.standing.half_applied for e in self.environments):
+            return Exit.HALFWAY
+        return Exit.REFUSED if any(e.problem for e in self.environments) else Exit.DONE

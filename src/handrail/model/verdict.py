@@ -1,0 +1,37 @@
+"""How sure we are, and what we conclude."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(Enum):
+    """The outcome of a gate, a check or a matrix cell. UNKNOWN never passes a gate."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    WARN = "warn"
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+
+class Severity(Enum):
+    """How much a finding matters when it is right."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Confidence(Enum):
+    """How sure a reading is that it is right. LOW: the statement was not understood and the worst is assumed."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported:
+    """An engine's answer to what it cannot do; the verdict that rests on it is UNKNOWN."""
+
+    reason: str

@@ -1,0 +1,80 @@
+"""Databases for the tests of Handrail itself, and the rule that no test is skipped unnoticed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handrail.host.process import die_with_parent
+
+#: A skip for any other reason fails the run.
+ALLOWED_SKIPS = frozenset(
+    {
+        "needs Linux",
+        "needs MariaDB (HANDRAIL_TEST_MARIADB_URL)",
+        "needs a second PostgreSQL (HANDRAIL_TEST_POSTGRESQL_URL)",
+        "needs an interpreter and packages that every user may read",
+        "needs root",
+    }
+)
+
+_refused_skips: list[str] = []
+
+
+def pytest_configure() -> None:
+    if os.environ.get("HANDRAIL_DIE_WITH_PARENT") == "1":
+        die_with_parent()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _look_at_skip(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    _look_at_skip(report)
+
+
+def _look_at_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    assert isinstance(report.longrepr, tuple)
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    if reason not in ALLOWED_SKIPS:
+        _refused_skips.append(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    # Workers of xdist report their skips to the controller, which decides.
+    if _refused_skips and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _refused_skips:
+        terminalreporter.section("skipped for a reason that tests/conftest.py does not allow", red=True)
+        for line in _refused_skips:
+            terminalreporter.line(line, red=True)
+
+
+@pytest.fixture
+def postgresql_url(handrail_postgresql_url: str) -> str:
+    """A fresh empty database on the embedded PostgreSQL."""
+    return handrail_postgresql_url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A fresh SQLite file."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each engine's fresh database in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

@@ -1,0 +1,307 @@
+"""The reference application keeps its promises: the workflow document's commands run in it word for word."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+SOURCE = Path(__file__).parent.parent / "examples" / "htstatus"
+V1, V2, V3 = "1d7c35f0a2b8", "59c0d7e8b4f1", "8ce6b1d49f37"
+BEFORE_HEAD, HEAD = "7bd5a30f8e26", V3
+DEADLINE_S = 60
+
+SNIPPET = """\
+from models import db, Players, User, Match
+session = db.session
+
+# Verify key tables
+print(f"Users: {session.query(User).count()}")
+print(f"Players: {session.query(Players).count()}")
+print(f"Matches: {session.query(Match).count()}")
+"""
+
+
+class Example:
+    """A copy of the application, whose commands run as a user types them, offline and on one database."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("HANDRAIL", "COV", "PG"))
+        }
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {
+            **inherited,
+            "DATABASE_URL": url,
+            "PATH": programs,
+            "VIRTUAL_ENV": sys.prefix,
+            "UV_OFFLINE": "1",
+        }
+
+    def try_to(self, command: str, *, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    def run(self, command: str, *, typed: str = "", **variables: str) -> str:
+        done = self.try_to(command, typed=typed, **variables)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def revision_files(self) -> set[Path]:
+        return set((self.folder / "migrations" / "versions").glob("*.py"))
+
+    def query(self, statement: str) -> list[tuple[object, ...]]:
+        engine = sa.create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(sa.text(statement))]
+        finally:
+            engine.dispose()
+
+
+def copy_to(folder: Path) -> Path:
+    junk = shutil.ignore_patterns(".handrail", "__pycache__", ".coverage*", ".pytest_cache")
+    return Path(shutil.copytree(SOURCE, folder, ignore=junk))
+
+
+@pytest.fixture
+def example(tmp_path: Path, postgresql_url: str) -> Example:
+    return Example(copy_to(tmp_path / "htstatus"), postgresql_url)
+
+
+@pytest.fixture
+def example_anywhere(tmp_path: Path, database_url: str) -> Example:
+    return Example(copy_to(tmp_path / "htstatus"), database_url)
+
+
+@pytest.fixture
+def migrated(example: Example) -> Example:
+    example.run("uv run alembic upgrade head")
+    return example
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("uv run alembic heads", rf"{HEAD} \(head\)"),
+        ("uv run alembic branches", r"\A\Z"),
+        ("uv run alembic history", r"<base> -> 00bc1ca5fec0, Create users and what belongs to them"),
+        ("uv run alembic current", rf"\A{HEAD} \(head\)\Z"),
+        ("uv run alembic upgrade head", r"\A\Z"),
+    ],
+)
+def test_a_command_of_the_workflow_document_runs_verbatim(migrated: Example, command: str, expected: str) -> None:
+    assert re.search(expected, migrated.run(command).strip())
+
+
+def test_a_fresh_database_has_no_current_revision(example: Example) -> None:
+    assert example.run("uv run alembic current") == ""
+
+
+def test_downgrade_by_one_step_runs_verbatim(migrated: Example) -> None:
+    migrated.run("uv run alembic downgrade -1")
+    assert migrated.run("uv run alembic current").strip() == BEFORE_HEAD
+
+
+def test_autogenerate_runs_verbatim_and_finds_nothing_to_change(migrated: Example) -> None:
+    before = migrated.revision_files()
+    migrated.run('uv run alembic revision --autogenerate -m "add_user_email_column"')
+    (new,) = migrated.revision_files() - before
+    assert re.fullmatch(r"[0-9a-f]{12}_add_user_email_column\.py", new.name)
+    assert re.search(r"def upgrade\(\):\n(    #.*\n)*    pass\n", new.read_text())
+    assert all(f"\n{part}: " in new.read_text() for part in ("Impact", "Risk", "Rollback", "Testing"))
+
+
+def test_the_manual_verification_snippet_runs_verbatim(migrated: Example) -> None:
+    assert migrated.run("uv run python", typed=SNIPPET).splitlines() == ["Users: 0", "Players: 0", "Matches: 0"]
+
+
+def test_uv_run_leaves_neither_a_lock_file_nor_an_environment(migrated: Example) -> None:
+    assert not {"uv.lock", ".venv"} & {path.name for path in migrated.folder.iterdir()}
+
+
+def test_models_and_migrations_agree(example_anywhere: Example) -> None:
+    example_anywhere.run("uv run alembic upgrade head")
+    assert "No new upgrade operations detected" in example_anywhere.run("uv run alembic check")
+
+
+def test_the_history_goes_up_down_and_up_again(example_anywhere: Example) -> None:
+    example_anywhere.run("uv run alembic upgrade head")
+    example_anywhere.run("uv run alembic downgrade base")
+    engine = sa.create_engine(example_anywhere.url)
+    assert sa.inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
+    example_anywhere.run("uv run alembic upgrade head")
+    assert "No new upgrade operations detected" in example_anywhere.run("uv run alembic check")
+
+
+def test_the_password_column_is_not_narrowed_over_a_long_hash(example_anywhere: Example) -> None:
+    example_anywhere.run("uv run alembic upgrade head")
+    example_anywhere.run("uv run python generate.py")
+    engine = sa.create_engine(example_anywhere.url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE users SET password = :hash WHERE ht_id = 1000"), {"hash": "x" * 162})
+    engine.dispose()
+    refused = example_anywhere.try_to("uv run alembic downgrade -1")
+    assert refused.returncode != 0
+    assert "1 of users.password are longer than 128 characters" in refused.stderr
+    assert HEAD in example_anywhere.run("uv run alembic current")
+
+
+@pytest.mark.parametrize(
+    "revision_file", sorted((SOURCE / "migrations" / "versions").glob("*.py")), ids=lambda f: f.name
+)
+def test_a_revision_has_the_five_part_header(revision_file: Path) -> None:
+    header = (
+        r'"""[A-Z].*\.\n\nImpact: .+\nRisk: (Low|Medium|High) - .+\nRollback: (Simple|Complex) - .+\nTesting: .+\n"""\n'
+    )
+    assert re.match(header, revision_file.read_text())
+
+
+def test_make_test_runs_verbatim(migrated: Example) -> None:
+    assert re.search(r"\b5\d passed", migrated.run("uv run make test"))
+    assert migrated.query("SELECT count(*) FROM users") == [(0,)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v1", V3), ("v2", V3)])
+def test_a_release_passes_its_tests_on_the_schema_it_shipped_with_and_on_the_newest(
+    example_anywhere: Example, version: str, revision: str
+) -> None:
+    example_anywhere.run(f"uv run alembic upgrade {revision}")
+    assert " passed" in example_anywhere.run("uv run make test", HTSTATUS_VERSION=version)
+
+
+def without_the_folder(tests: Path) -> None:
+    shutil.rmtree(tests)
+
+
+def without_a_test(tests: Path) -> None:
+    for path in tests.rglob("test_*.py"):
+        path.unlink()
+
+
+def with_every_test_skipped(tests: Path) -> None:
+    without_a_test(tests)
+    (tests / "test_nothing.py").write_text("import pytest\n\n@pytest.mark.skip\ndef test_nothing(): ...\n")
+
+
+@pytest.mark.parametrize("spoil", [without_the_folder, without_a_test, with_every_test_skipped])
+def test_make_test_fails_when_no_test_ran(tmp_path: Path, sqlite_url: str, spoil: object) -> None:
+    example = Example(copy_to(tmp_path / "htstatus"), sqlite_url)
+    assert callable(spoil)
+    spoil(example.folder / "tests")
+    assert example.try_to("uv run make test").returncode != 0
+    assert example.try_to("uv run make test-integration").returncode != 0
+    assert example.try_to("uv run make test-coverage").returncode != 0
+
+
+FAULTS = {
+    "SELECT count(*) FROM appearances a WHERE NOT EXISTS (SELECT 1 FROM matches m WHERE m.ht_id = a.match_id)": 37,
+    "SELECT count(*) FROM players WHERE last_name IS NULL": 12,
+    "SELECT count(*) FROM players WHERE transfer_flag NOT IN (0, 1)": 3,
+    "SELECT count(*) FROM users WHERE password NOT LIKE '%$%'": 1,
+    "SELECT count(*) FROM players": 200,
+    "SELECT count(*) FROM matches": 90,
+}
+DUPLICATE_MARKS = "SELECT count(*) - count(DISTINCT player_id) FROM player_marks"
+
+
+def test_generated_data_has_the_planted_faults(example_anywhere: Example) -> None:
+    example_anywhere.run("uv run alembic upgrade head")
+    example_anywhere.run("uv run python generate.py --size tiny")
+    expected = {**FAULTS, DUPLICATE_MARKS: 5}
+    assert {query: example_anywhere.query(query)[0][0] for query in expected} == expected
+
+
+@pytest.mark.parametrize("revision", [V1, V2])
+def test_data_can_be_generated_at_an_older_revision_and_taken_to_the_newest(example: Example, revision: str) -> None:
+    example.run(f"uv run alembic upgrade {revision}")
+    example.run("uv run python generate.py --size tiny")
+    example.run("uv run alembic upgrade head")
+    assert {query: example.query(query)[0][0] for query in FAULTS} == FAULTS
+
+
+def test_the_same_seed_gives_the_same_data(tmp_path: Path) -> None:
+    first, second = (
+        Example(copy_to(tmp_path / name), f"sqlite:///{tmp_path / name}.db") for name in ("first", "second")
+    )
+    for example in (first, second):
+        example.run("uv run alembic upgrade head")
+        example.run("uv run python generate.py --seed 7")
+    for table in ("users", "players", "matches", "appearances", "player_marks"):
+        assert first.query(f"SELECT * FROM {table}") == second.query(f"SELECT * FROM {table}")
+
+
+def test_data_is_not_generated_over_other_data(migrated: Example) -> None:
+    migrated.run("uv run python generate.py")
+    assert migrated.try_to("uv run python generate.py").returncode == 1
+    assert migrated.query("SELECT count(*) FROM users") == [(3,)]
+
+
+@pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v3", V3)])
+def test_traffic_of_a_release_works_on_the_schema_it_shipped_with(
+    example_anywhere: Example, version: str, revision: str
+) -> None:
+    example_anywhere.run(f"uv run alembic upgrade {revision}")
+    line = example_anywhere.run(
+        f"uv run python traffic.py --version {version} --seconds 0.5 --rate 40 --out figures.json"
+    )
+    figures = json.loads(line)
+    assert (figures["version"], figures["ok"], figures["failed"], figures["errors"]) == (version, 20, 0, {})
+    assert json.loads((example_anywhere.folder / "figures.json").read_text()) == figures
+
+
+def test_traffic_counts_what_fails_by_the_drivers_class_of_error(example: Example) -> None:
+    example.run(f"uv run alembic upgrade {V2}")
+    figures = json.loads(example.run("uv run python traffic.py --version v3 --seconds 0.4 --rate 40"))
+    assert figures["errors"] == {"UndefinedTable": figures["failed"]} == {"UndefinedTable": 2}
+
+
+@pytest.fixture
+def traffic(migrated: Example) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "traffic.py", "--version", "v1", "--seconds", "60", "--rate", "50"]
+    with subprocess.Popen(
+        command,
+        cwd=migrated.folder,
+        env=migrated.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "htstatus@v1 is running\n"
+        yield process
+        process.kill()
+
+
+def test_traffic_ends_with_its_figures_on_sigterm(traffic: subprocess.Popen[str]) -> None:
+    traffic.send_signal(signal.SIGTERM)
+    output, _ = traffic.communicate(timeout=DEADLINE_S)
+    assert traffic.returncode == 0
+    assert json.loads(output)["failed"] == 0
+
+
+def test_traffic_is_seen_by_the_server_under_its_name(migrated: Example, traffic: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not migrated.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'htstatus@v1'"):
+        assert traffic.poll() is None
+        assert time.monotonic() < deadline
