@@ -68,7 +68,7 @@ static: $(STAMP)
 	$(call stage,layers,$(BIN)/lint-imports)
 	$(call stage,caps,$(BIN)/python tools/caps.py)
 	$(call stage,news,$(BIN)/towncrier build --draft --version next)
-	$(call stage,docs,$(BIN)/python -m pytest -q -m "not slow" tests/test_docs.py)
+	$(call stage,docs,$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/test_docs.py)
 
 quick: $(STAMP)
 	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not timing" --ignore tests/test_docs.py $(ARGS))

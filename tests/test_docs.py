@@ -29,7 +29,7 @@ FENCE = re.compile(
 )
 LINK = re.compile(r"\]\((?P<path>[^)#:]+)(?:#[^)]*)?\)")
 OPTION_ROW = re.compile(r"^\| (`-.*?) \| ", re.MULTILINE)
-OPTION = re.compile(r"^\s+(?:-\w, )?(--[a-z][a-z-]*)", re.MULTILINE)
+OPTION = re.compile(r"^\s+(?:-\w, )?(--[a-z][a-z-]*)\b", re.MULTILINE)
 
 #: Programs a page may show that are not run here: they would change the machine, or are tested elsewhere.
 SHOWN_ONLY = frozenset({"git", "pip", "uv"})

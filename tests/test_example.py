@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
+from handrail.engines.postgresql.sandbox import fresh_database
+from handrail.engines.postgresql.server import Server
 
 SOURCE = Path(__file__).parent.parent / "examples" / "htstatus"
 V1, V2, V3 = "1d7c35f0a2b8", "59c0d7e8b4f1", "8ce6b1d49f37"
@@ -98,6 +101,15 @@ def migrated(example: Example) -> Example:
     return example
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory, handrail_postgresql: Server) -> Iterator[Example]:
+    """One migrated example for all tests that only look."""
+    with fresh_database(handrail_postgresql) as url:
+        example = Example(copy_to(tmp_path_factory.mktemp("example") / "htstatus"), url)
+        example.run("uv run alembic upgrade head")
+        yield example
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
@@ -108,8 +120,8 @@ def migrated(example: Example) -> Example:
         ("uv run alembic upgrade head", r"\A\Z"),
     ],
 )
-def test_a_command_of_the_workflow_document_runs_verbatim(migrated: Example, command: str, expected: str) -> None:
-    assert re.search(expected, migrated.run(command).strip())
+def test_a_command_of_the_workflow_document_runs_verbatim(untouched: Example, command: str, expected: str) -> None:
+    assert re.search(expected, untouched.run(command).strip())
 
 
 def test_a_fresh_database_has_no_current_revision(example: Example) -> None:
@@ -130,20 +142,15 @@ def test_autogenerate_runs_verbatim_and_finds_nothing_to_change(migrated: Exampl
     assert all(f"\n{part}: " in new.read_text() for part in ("Impact", "Risk", "Rollback", "Testing"))
 
 
-def test_the_manual_verification_snippet_runs_verbatim(migrated: Example) -> None:
-    assert migrated.run("uv run python", typed=SNIPPET).splitlines() == ["Users: 0", "Players: 0", "Matches: 0"]
+def test_the_manual_verification_snippet_runs_verbatim(untouched: Example) -> None:
+    assert untouched.run("uv run python", typed=SNIPPET).splitlines() == ["Users: 0", "Players: 0", "Matches: 0"]
 
 
-def test_uv_run_leaves_neither_a_lock_file_nor_an_environment(migrated: Example) -> None:
-    assert not {"uv.lock", ".venv"} & {path.name for path in migrated.folder.iterdir()}
+def test_uv_run_leaves_neither_a_lock_file_nor_an_environment(untouched: Example) -> None:
+    assert not {"uv.lock", ".venv"} & {path.name for path in untouched.folder.iterdir()}
 
 
-def test_models_and_migrations_agree(example_anywhere: Example) -> None:
-    example_anywhere.run("uv run alembic upgrade head")
-    assert "No new upgrade operations detected" in example_anywhere.run("uv run alembic check")
-
-
-def test_the_history_goes_up_down_and_up_again(example_anywhere: Example) -> None:
+def test_models_and_migrations_agree_also_after_going_down_and_up_again(example_anywhere: Example) -> None:
     example_anywhere.run("uv run alembic upgrade head")
     example_anywhere.run("uv run alembic downgrade base")
     engine = sa.create_engine(example_anywhere.url)
@@ -176,9 +183,15 @@ def test_a_revision_has_the_five_part_header(revision_file: Path) -> None:
     assert re.match(header, revision_file.read_text())
 
 
-def test_make_test_runs_verbatim(migrated: Example) -> None:
-    assert re.search(r"\b5\d passed", migrated.run("uv run make test"))
-    assert migrated.query("SELECT count(*) FROM users") == [(0,)]
+@pytest.mark.slow
+def test_make_test_runs_without_any_settings_on_a_database_of_its_own(tmp_path: Path) -> None:
+    example = Example(copy_to(tmp_path / "htstatus"), "")
+    assert re.search(r"\b5\d passed", example.run("uv run make test"))
+
+
+def test_make_test_runs_verbatim(untouched: Example) -> None:
+    assert re.search(r"\b5\d passed", untouched.run("uv run make test"))
+    assert untouched.query("SELECT count(*) FROM users") == [(0,)]
 
 
 @pytest.mark.slow
@@ -201,17 +214,18 @@ def without_a_test(tests: Path) -> None:
 
 def with_every_test_skipped(tests: Path) -> None:
     without_a_test(tests)
-    (tests / "test_nothing.py").write_text("import pytest\n\n@pytest.mark.skip\ndef test_nothing(): ...\n")
+    for folder in (tests, tests / "integration"):
+        (folder / f"test_{folder.name}.py").write_text("import pytest\n\n@pytest.mark.skip\ndef test_nothing(): ...\n")
 
 
+@pytest.mark.parametrize("target", ["test", "test-integration", "test-coverage"])
 @pytest.mark.parametrize("spoil", [without_the_folder, without_a_test, with_every_test_skipped])
-def test_make_test_fails_when_no_test_ran(tmp_path: Path, sqlite_url: str, spoil: object) -> None:
+def test_make_fails_when_no_test_ran(
+    tmp_path: Path, sqlite_url: str, spoil: Callable[[Path], None], target: str
+) -> None:
     example = Example(copy_to(tmp_path / "htstatus"), sqlite_url)
-    assert callable(spoil)
     spoil(example.folder / "tests")
-    assert example.try_to("uv run make test").returncode != 0
-    assert example.try_to("uv run make test-integration").returncode != 0
-    assert example.try_to("uv run make test-coverage").returncode != 0
+    assert example.try_to(f"uv run make {target}").returncode != 0
 
 
 FAULTS = {

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 import handrail
 from handrail.engines.base import Purpose
-from handrail.engines.postgresql.binaries import Binaries, embedded_major, find, stage
+from handrail.engines.postgresql.binaries import Binaries, find, find_any, stage
 from handrail.engines.postgresql.sandbox import VARIABLE, open_for_tests, open_sandbox
 from handrail.engines.postgresql.server import Server, join_or_start, start
 from handrail.errors import SandboxUnavailable
@@ -70,9 +70,7 @@ JOIN = f"{PRELUDE}\nwith join_or_start(find(18), Path(sys.argv[1])) as server: r
 
 @pytest.fixture(scope="module")
 def binaries() -> Binaries:
-    major = embedded_major()
-    assert major is not None
-    return find(major)
+    return find_any()
 
 
 @pytest.fixture
@@ -140,9 +138,9 @@ class Child:
         self.finish()
 
 
-def test_a_test_database_is_empty_and_of_the_wheels_major(postgresql_url: str, binaries: Binaries) -> None:
+def test_a_test_database_is_empty_and_of_the_servers_major(postgresql_url: str, handrail_postgresql: Server) -> None:
     with sa.create_engine(postgresql_url, poolclass=sa.NullPool).connect() as conn:
-        assert conn.scalar(sa.text("SHOW server_version_num"))[:2] == str(binaries.major)
+        assert conn.scalar(sa.text("SHOW server_version_num"))[:2] == str(handrail_postgresql.major)
         assert sa.inspect(conn).get_table_names() == []
 
 
@@ -224,8 +222,15 @@ def test_a_forked_copy_of_us_does_not_end_the_server(binaries: Binaries) -> None
         assert ask(server, "SELECT 1") == 1
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("code", [SERVE, SERVE_FROM_A_THREAD], ids=["main-thread", "other-thread"])
+@pytest.mark.parametrize(
+    ("code", "signum"),
+    [
+        pytest.param(SERVE, signal.SIGKILL, id="SIGKILL"),
+        pytest.param(SERVE, signal.SIGTERM, id="SIGTERM"),
+        pytest.param(SERVE, signal.SIGINT, id="SIGINT"),
+        pytest.param(SERVE_FROM_A_THREAD, signal.SIGKILL, id="SIGKILL, started by a thread"),
+    ],
+)
 def test_server_and_folder_go_when_the_process_is_ended_by(code: str, signum: signal.Signals) -> None:
     child = Child(code)
     child.kill(signum)
@@ -234,7 +239,12 @@ def test_server_and_folder_go_when_the_process_is_ended_by(code: str, signum: si
 
 
 @needs_linux
-def test_server_dies_even_when_its_guardian_is_killed_too_and_the_next_start_sweeps() -> None:
+def test_server_dies_even_when_its_guardian_is_killed_too_and_the_next_start_sweeps(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder for temporary files of our own, where no test beside this one sweeps.
+    monkeypatch.setenv("TMPDIR", str(open_folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     child = Child(SERVE)
     guardian, _ = processes()[child.postmaster]
     os.kill(guardian, signal.SIGKILL)

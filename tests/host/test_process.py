@@ -44,7 +44,7 @@ def test_a_process_whose_parent_is_gone_already_dies_at_once() -> None:
         (0o077, os.getuid(), 12345, False),
     ],
 )
-def test_reach_follows_the_permissions_of_the_folder_itself(mode: int, uid: int, gid: int, reached: bool) -> None:
+def test_reach_follows_the_permissions_of_the_folder_itself(*, mode: int, uid: int, gid: int, reached: bool) -> None:
     # Looked at from the root of the file system: only the last folder differs between the cases.
     folder = Path("/tmp", f"reach-{os.getpid()}-{mode:o}-{uid}-{gid}")  # noqa: S108 - open to everybody on purpose
     folder.mkdir()

@@ -16,8 +16,6 @@ from alembic import command
 from alembic.config import Config
 from werkzeug.security import generate_password_hash
 
-import database
-
 VERSION = os.environ.get("HTSTATUS_VERSION", "v3")
 EXAMPLE = Path(__file__).parent.parent
 MANAGER, RIVAL, TEAM, PLAYER = 990_000_001, 990_000_002, 990_000_100, 990_001_000
@@ -45,13 +43,15 @@ def database_url():
     if given:
         yield given
         return
+    import embedded  # noqa: PLC0415 - needs PostgreSQL's programs, which nobody with a database has to have
+
     name = f"htstatus_test_{os.getpid()}"
-    url = database.embedded(name)
+    url = embedded.database(name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
         command.upgrade(Config(EXAMPLE / "migrations" / "alembic.ini"), "head")
     yield url
-    database.drop(name)
+    embedded.drop(name)
 
 
 @pytest.fixture(scope="session")

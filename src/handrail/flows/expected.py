@@ -68,16 +68,16 @@ def _replay(ports: Ports, engine: Engine, way: list[Revision]) -> Snapshot | Uns
                     reason=f"the history does not replay on an empty database: {revision.id}: {raised.summary}"
                 )
     with engine.connect(Purpose.READ) as conn:
-        return engine.catalog.snapshot(conn, version_table=ports.env.version_table)
+        return engine.catalog.snapshot(conn, version_table=ports.version_table)
 
 
 def run_checks(ports: Ports, expected_heads: tuple[str, ...]) -> tuple[Judgement, ...]:
     """Ask every check about the live database, which should stand at `expected_heads`."""
     ports.emit(VerifyStarted(heads=expected_heads))
     with ports.engine.connect(Purpose.READ) as conn:
-        heads = execute.heads(conn, ports.env).revisions
+        heads = execute.heads(conn, ports.env)
         major = ports.engine.target(conn).server_major
-        snapshot = ports.engine.catalog.snapshot(conn, version_table=ports.env.version_table)
+        snapshot = ports.engine.catalog.snapshot(conn, version_table=ports.version_table)
     facts = CheckFacts(
         heads=heads,
         expected_heads=expected_heads,

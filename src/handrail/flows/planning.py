@@ -31,12 +31,11 @@ def look(ports: Ports) -> Standing:
 
 def look_on(ports: Ports, conn: Connection) -> Standing:
     """Return where the target behind `conn` stands."""
-    heads = execute.heads(conn, ports.env)
     return Standing(
         target=ports.engine.target(conn),
-        heads=heads.revisions,
-        version_table_exists=heads.table_exists,
-        fingerprint=ports.engine.catalog.fingerprint(conn, version_table=ports.env.version_table),
+        heads=execute.heads(conn, ports.env),
+        version_table_exists=execute.version_table_exists(conn, ports.env),
+        fingerprint=ports.engine.catalog.fingerprint(conn, version_table=ports.version_table),
         identity=identity.read(conn, ports.engine),
         lease=lease.read(conn, ports.engine),
         half_applied=statement_log.read(conn, ports.engine),

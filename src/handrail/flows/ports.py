@@ -42,6 +42,12 @@ class Ports(ProjectPorts):
     emit: Emit
     stop: Stop = field(default_factory=Stop)
 
+    @property
+    def version_table(self) -> str:
+        """Alembic's version table, qualified where env.py names a schema for it."""
+        schema = self.env.version_table_schema
+        return f"{schema}.{self.env.version_table}" if schema else self.env.version_table
+
 
 def project_ports(root: Path) -> ProjectPorts:
     """Read settings and revision files; nothing of the project is imported, nothing is connected to."""
@@ -67,6 +73,6 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
         clock=ports.clock,
         environment=environment,
         engine=for_url(url),
-        env=env_py.capture(ports.project, ports.graph, url=url),
+        env=env_py.capture(ports.project, url=url, graph=ports.graph),
         emit=emit,
     )

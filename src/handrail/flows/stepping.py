@@ -11,7 +11,7 @@ from handrail.engines.base import Cause
 from handrail.errors import ConnectionLost, Halfway, HandrailError, LockBudgetSpent, StepFailed
 from handrail.flows.attempt import Attempt, Session
 from handrail.history import execute
-from handrail.history.execute import Raised
+from handrail.history.guard import Raised
 from handrail.journal import statement_log
 from handrail.model.effect import Blocker
 from handrail.model.plan import Step, moved

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,6 +22,7 @@ from handrail.history.flask_app import find_app
 from handrail.history.guard import Raised, call, caller
 from handrail.history.nulldb import NullConnection
 from handrail.history.project import Project, alembic_config
+from handrail.history.surroundings import replaced
 from handrail.history.wire import Sent
 from handrail.host import secrets
 from handrail.model.operation import Place
@@ -34,7 +35,32 @@ if TYPE_CHECKING:
 _CONNECTING = frozenset({"connection", "url", "dialect_name", "dialect_opts"})
 #: Arguments of a driver's connect() that do not change what a migration does.
 _HARMLESS_CONNECT_ARGS = frozenset(
-    ["application_name", "charset", "check_same_thread", "client_encoding", "command_timeout", "connect_timeout", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "max_cached_statement_lifetime", "prepare_threshold", "prepared_statement_cache_size", "prepared_statement_name_func", "ssl", "ssl_ca", "sslcert", "sslkey", "sslmode", "sslrootcert", "statement_cache_size", "target_session_attrs", "tcp_user_timeout", "timeout"]
+    {
+        "application_name",
+        "charset",
+        "check_same_thread",
+        "client_encoding",
+        "command_timeout",
+        "connect_timeout",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "max_cached_statement_lifetime",
+        "prepare_threshold",
+        "prepared_statement_cache_size",
+        "prepared_statement_name_func",
+        "ssl",
+        "ssl_ca",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "statement_cache_size",
+        "target_session_attrs",
+        "tcp_user_timeout",
+        "timeout",
+    }
 )
 _HARMLESS_EXECUTION_OPTIONS = frozenset({"logging_token", "compiled_cache", "stream_results", "yield_per"})
 
@@ -81,8 +107,7 @@ def capture(project: Project, *, url: str, graph: graphs.Graph | None = None) ->
     seen = _Seen()
     with fence(Fence.NULL) as fenced:
         fenced.listener = seen
-        environment = _Environment(config, script, seen)
-        ran = call(lambda: _run(project, environment))
+        ran = call(lambda: _run(project, config, script, seen))
     if isinstance(ran, Raised):
         raise _raised(project, ran) from None
     calls = len(seen.configured)
@@ -105,13 +130,27 @@ def capture(project: Project, *, url: str, graph: graphs.Graph | None = None) ->
     )
 
 
-def _run(project: Project, environment: _Environment) -> object:
+def _run(project: Project, config: Config, script: ScriptDirectory, seen: _Seen) -> object:
     source = project.env_py.read_bytes()
     app = find_app(project.root) if b"current_app" in source else None
+    environment = EnvironmentContext(
+        config, script, fn=lambda _heads, _context: [], as_sql=False, destination_rev="head", tag=None
+    )
+    configure = environment.configure
+
+    def configured(connection: Connection | None = None, **options: Any) -> None:
+        seen.configure(connection, options)
+        configure(connection, **options)
+
     module = ModuleType("env_py")
     module.__file__ = str(project.env_py)
     code = compile(source, str(project.env_py), "exec")
-    with environment, nullcontext() if app is None else app.app_context():
+    with (
+        replaced(environment, "configure", configured),
+        replaced(environment, "run_migrations", seen.run),
+        environment,
+        nullcontext() if app is None else app.app_context(),
+    ):
         exec(code, module.__dict__)  # noqa: S102 - what Alembic does too
     return app
 
@@ -143,6 +182,11 @@ class _Seen:
         where = _where(caller(sys._getframe(1)))  # noqa: SLF001 - the only way to see who calls
         self._sent.append((connection.owner, secrets.mask(f"it sends {' '.join(sent.sql.split())!r}{where}")))
 
+    def run(self, **arguments: Any) -> None:
+        """Note one call of context.run_migrations(), and run none."""
+        self.runs += 1
+        self.run_args = arguments
+
     def configure(self, connection: Connection | None, options: dict[str, Any]) -> None:
         """Note one call of context.configure()."""
         self.configured.append({"connection": connection, **options})
@@ -154,24 +198,6 @@ class _Seen:
         if level is not None:
             telling.setdefault("isolation_level", level)
         self._found += [f"it sets the execution option {name} = {value!r}" for name, value in telling.items()]
-
-
-class _Environment(EnvironmentContext):
-    """Alembic's context for env.py, in which migrations are as good as run."""
-
-    def __init__(self, config: Config, script: ScriptDirectory, seen: _Seen) -> None:
-        super().__init__(config, script, fn=lambda _heads, _context: [], as_sql=False, destination_rev="head")
-        self._seen = seen
-
-    def configure(self, connection: Connection | None = None, **options: Any) -> None:  # type: ignore[override]  # Alembic names each of its forty arguments
-        """Keep the arguments and go on as Alembic does."""
-        self._seen.configure(connection, options)
-        super().configure(connection=connection, **options)
-
-    def run_migrations(self, **arguments: Any) -> None:
-        """Run none."""
-        self._seen.runs += 1
-        self._seen.run_args = arguments
 
 
 def _config(project: Project, url: str) -> Config:
@@ -232,4 +258,4 @@ def _refuse(project: Project, seen: _Seen) -> NoReturn:
 
 
 def _where(place: Place | None) -> str:
-    return f" ({os.path.basename(place.file)}:{place.line})" if place else ""
+    return f" ({Path(place.file).name}:{place.line})" if place else ""

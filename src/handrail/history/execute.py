@@ -87,8 +87,10 @@ def run(
         )
         watch = _Watch(conn, stage, hooks, fenced)
         with watch.listening():
-            ended = call(lambda: stage.perform(watch.before_commit))
-            conn.rollback()
+            try:
+                ended = call(lambda: stage.perform(watch.before_commit))
+            finally:
+                call(conn.rollback)  # a broken connection has nothing to roll back
     watch.raise_breach()
     return ended
 

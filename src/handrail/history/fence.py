@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import URL
 from sqlalchemy.pool import Pool
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.default import DefaultDialect
 
 RawConnect = Callable[[], object]
+_Creator = Callable[..., object]
+_WrapCreator = Callable[[Pool, _Creator], _Creator]
+_Entrypoint = Callable[[URL], "type[DefaultDialect]"]
 
 
 class Fence(Enum):
@@ -112,36 +115,33 @@ class Fenced:
 
     # The choke points.
 
-    def _passes(self) -> bool:
-        return _up is not self or is_opening()
-
     def _attempt(self, what: str, null: Callable[[], object]) -> object:
         self._attempts.append(Attempt(what=what, place=_caller()))
         if self.mode is Fence.NULL:
             return null()
         raise self.breach()
 
-    def _pool(self, original: Callable[..., None]) -> Callable[..., None]:
-        """Wrap Pool.__init__, through which every engine goes, with `creator=` and without."""
+    def up(self) -> ExitStack:
+        """Put every part up; the stack takes them down."""
+        stack = ExitStack()
+        # Every pool, with `creator=` and without, turns its creator into what it calls in this one method.
+        wrap = cast("_WrapCreator", Pool._should_wrap_creator)  # noqa: SLF001 - Pool's constructor is inspected for its arguments
+        stack.enter_context(replaced(Pool, "_should_wrap_creator", _gated(wrap)))
+        if self.mode is Fence.NULL:
+            # create_engine, get_dialect and their async forms find a dialect by this one.
+            entrypoint = cast("_Entrypoint", URL._get_entrypoint)  # noqa: SLF001 - the public ones call it
+            stack.enter_context(replaced(URL, "_get_entrypoint", self._nulled(entrypoint)))
+        stack.enter_context(drivers.fenced(_gated_driver))
+        stack.enter_context(self._surroundings)
+        return stack
 
-        @functools.wraps(original)
-        def init(pool: Pool, creator: Callable[..., object], *args: Any, **options: Any) -> None:
-            original(pool, creator, *args, **options)
-            connect = pool._invoke_creator  # noqa: SLF001 - what the pool calls, whatever the creator's signature
+    def _connected(self, pool: Pool, creator: _Creator) -> object:
+        if self.mode is Fence.REDIRECT and self._raw_connect is not None:
+            with self.lifted():
+                return self._raw_connect()
+        return self._attempt(_described(pool), lambda: self._null(pool, creator))
 
-            def gate(connection_record: object = None) -> object:
-                if self._passes():
-                    return connect(connection_record)  # type: ignore[arg-type]  # the pool's own record
-                if self.mode is Fence.REDIRECT and self._raw_connect is not None:
-                    with self.lifted():
-                        return self._raw_connect()
-                return self._attempt(_described(pool), lambda: self._null(pool, creator))
-
-            pool._invoke_creator = cast("Any", gate)  # noqa: SLF001 - see above
-
-        return init
-
-    def _null(self, pool: Pool, creator: Callable[..., object]) -> object:
+    def _null(self, pool: Pool, creator: _Creator) -> object:
         dialect = pool._dialect  # noqa: SLF001 - set by create_engine
         if not isinstance(dialect, NullDialect):
             return NullConnection(self)
@@ -149,45 +149,26 @@ class Fenced:
         # SQLAlchemy's own creator shows the connect_args; the project's may do anything, as may its do_connect events.
         return creator() if own and not getattr(dialect, "_has_events", False) else dialect.connect()
 
-    def _entrypoint(self, original: Callable[[URL], type[DefaultDialect]]) -> Callable[[URL], type[DefaultDialect]]:
-        """Wrap URL._get_entrypoint, by which create_engine, get_dialect and their async forms find a dialect."""
-
+    def _nulled(self, original: _Entrypoint) -> _Entrypoint:
         def get_entrypoint(url: URL) -> type[DefaultDialect]:
             real = original(url)
-            if self._passes():
+            if is_opening():
                 return real
-            return null_dialect(real, tape=self, server_major=self._server_major)
+            kind = real if isinstance(real, type) else type(real)  # some of MariaDB's come as objects
+            return null_dialect(kind, tape=self, server_major=self._server_major)
 
         return get_entrypoint
 
-    def _driver(self, name: str, opener: drivers.Opener) -> drivers.Opener:
-        @functools.wraps(opener)
-        def opened(*args: Any, **options: Any) -> object:
-            if self._passes():
-                return opener(*args, **options)
-            waits = name.startswith(("aio", "async")) or ".Async" in name
-            return self._attempt(f"{name}()", self._refuse if waits else lambda: NullConnection(self))
-
-        return opened
+    def _opened_by_driver(self, name: str) -> object:
+        waits = name.startswith(("aio", "async")) or ".Async" in name
+        return self._attempt(f"{name}()", self._refuse if waits else lambda: NullConnection(self))
 
     def _refuse(self) -> object:
         raise self.breach()
 
-    def up(self) -> ExitStack:
-        """Put every part up; the stack takes them down."""
-        stack = ExitStack()
-        init = cast("Callable[..., None]", Pool.__init__)
-        stack.enter_context(replaced(Pool, "__init__", self._pool(init)))
-        if self.mode is Fence.NULL:
-            entrypoint = cast("Callable[[URL], type[DefaultDialect]]", URL._get_entrypoint)  # noqa: SLF001 - the one place
-            stack.enter_context(replaced(URL, "_get_entrypoint", self._entrypoint(entrypoint)))
-        stack.enter_context(drivers.fenced(self._driver))
-        stack.enter_context(self._surroundings)
-        return stack
-
 
 #: Alembic's `op` and `context` are process globals, and so is what the fence replaces: one at a time in a process.
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = threading.RLock()
 _up: Fenced | None = None
 
 
@@ -200,12 +181,41 @@ def fence(mode: Fence, *, server_major: int | None = None, raw_connect: RawConne
     """
     global _up  # noqa: PLW0603 - the fence is one per process, as what it replaces is
     fenced = Fenced(mode, server_major=server_major, raw_connect=raw_connect)
-    with _ONE_AT_A_TIME, fenced.up():
-        _up = fenced
-        try:
-            yield fenced
-        finally:
-            _up = None
+    with _ONE_AT_A_TIME:
+        assert _up is None, "a fence inside a fence: project code has called Handrail"
+        with fenced.up():
+            _up = fenced
+            try:
+                yield fenced
+            finally:
+                _up = None
+
+
+# A pool, and an opener imported by name, outlive their fence: what counts is the fence that is up when they connect.
+
+
+def _gated(original: _WrapCreator) -> _WrapCreator:
+    def wrap_creator(pool: Pool, creator: _Creator) -> _Creator:
+        connect = original(pool, creator)
+
+        def gate(connection_record: object = None) -> object:
+            if _up is None or is_opening():
+                return connect(connection_record)
+            return _up._connected(pool, creator)  # noqa: SLF001 - the same thing
+
+        return gate
+
+    return wrap_creator
+
+
+def _gated_driver(name: str, opener: _Creator) -> _Creator:
+    @functools.wraps(opener)
+    def opened(*args: object, **options: object) -> object:
+        if _up is None or is_opening():
+            return opener(*args, **options)
+        return _up._opened_by_driver(name)  # noqa: SLF001 - the same thing
+
+    return opened
 
 
 def _caller() -> Place | None:

@@ -39,6 +39,9 @@ MEMORY_BYTES = 8 << 30
 #: Engines run a migration written for an async driver on this one: engines.base.Purpose.MIGRATE.
 _SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 
+#: How a child ends when our own code fails in it; the project's own exits are values and never get here.
+_BUG = 70
+
 _exit = os._exit  # the fence replaces it
 
 
@@ -128,7 +131,7 @@ class _Reader:
         return [*done, _lost(jobs[len(done)], status, self.limit_s)]
 
     def _read_in_child(self, jobs: list[_Job], sending: int) -> NoReturn:
-        status = 1
+        status = _BUG
         try:
             gc.freeze()  # what the parent has open is the parent's to close
             _silence()
@@ -175,6 +178,8 @@ def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
 
 
 def _lost(job: _Job, status: int, limit_s: float) -> RecordedRevision:
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BUG:
+        raise RuntimeError(f"reading {job.direction.value}() of {job.revision.id} failed in Handrail's own code")
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     reason = {
         0: "its code ended the process that was reading it",

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Self, TextIO
 
 #: Variables from which drivers take a server, user or password that nobody chose.
 #: Source: https://www.postgresql.org/docs/current/libpq-envars.html
+_YES = True
 _SERVER_VARIABLES = ("PG", "MYSQL_", "MARIADB_")
 
 
@@ -59,7 +60,7 @@ class Surroundings:
         enter = self._stack.enter_context
         enter(replaced(sys, "stdout", self.out))
         enter(replaced(sys, "stderr", self.err))
-        enter(replaced(sys, "dont_write_bytecode", True))
+        enter(replaced(sys, "dont_write_bytecode", _YES))
         # env.py's fileConfig() would disable the loggers of everybody else in this process.
         enter(replaced(logging.config, "fileConfig", _configure_nothing))
         enter(replaced(logging.config, "dictConfig", _configure_nothing))

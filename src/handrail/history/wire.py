@@ -30,11 +30,12 @@ class Sent:
 
     @property
     def sql(self) -> str:
-        """The text with the server's placeholders: $1 for the drivers that write %s, the driver's own elsewhere.
+        """The text with the server's placeholders: $1 for the drivers that write %s, the driver's own elsewhere;
+        without the white space around it.
 
         Source: https://www.psycopg.org/psycopg3/docs/basic/from_pg2.html#server-side-binding
         """
-        return self._read()[0]
+        return self._read()[0].strip()
 
     @property
     def literals(self) -> tuple[tuple[str, ...], ...]:

@@ -16,7 +16,8 @@ from handrail.model.target import Target
 
 # No lock; one row. pg_control_system() may be revoked, and a call in plain SQL is checked before CASE can spare it,
 # so it is asked through query_to_xml, which plans its text only when it is reached.
-_TARGET = text(r"""
+_TARGET = text(
+    r"""
 select current_setting('server_version'),
        current_setting('server_version_num')::int / 10000,
        current_database(),
@@ -28,9 +29,9 @@ select current_setting('server_version'),
        end,
        (select oid::text from pg_catalog.pg_database where datname = current_database()),
        pg_is_in_recovery(),
-       current_setting('default_transaction_read_only')::bool
-         and not coalesce(current_setting('application_name') like 'handrail%', false)
-""")
+       """  # noqa: S608 - joined with a constant of ours
+    + activity.READ_ONLY_SQL
+)
 
 
 def engine(url: URL) -> PostgreSQL:
@@ -96,7 +97,7 @@ class PostgreSQL:
 
     def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
         """Start (or find) a server of that major version to work in. Raises SandboxUnavailable."""
-        sandbox: AbstractContextManager[Sandbox] = import_module(
-            "handrail.engines.postgresql.sandbox"
-        ).open_sandbox(server_major)
+        sandbox: AbstractContextManager[Sandbox] = import_module("handrail.engines.postgresql.sandbox").open_sandbox(
+            server_major
+        )
         return sandbox

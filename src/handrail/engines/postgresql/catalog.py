@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import cast
 
 from sqlalchemy import Connection, TextClause
 
@@ -65,7 +66,7 @@ def snapshot(conn: Connection, *, version_table: str = "alembic_version") -> Sna
     with _unchanged_search_path(conn):
         rows = conn.execute(SNAPSHOT, {"version_table": _bare(version_table)}).all()
     major = conn.dialect.server_version_info
-    return _decode(rows, server_major=major[0] if major else 0)  # type: ignore[arg-type] - the shape is catalog_sql's
+    return _decode(cast("Sequence[_Row]", rows), server_major=int(major[0]) if major else 0)
 
 
 def _choose(*, strict: bool) -> TextClause:

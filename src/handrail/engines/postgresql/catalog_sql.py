@@ -1,8 +1,9 @@
 """The catalogue queries behind `catalog`: one statement of many parts, each a scan of one system table.
 
 Every part yields the same columns: kind, owner (the table it belongs to, '' for what stands alone), name, five texts,
-a flag, a position, `numbers` (of attributes, for the snapshot only) and `strict`: what only the strict fingerprint counts
-(privileges, owners, column order, storage of columns). Texts come from the server's own deparsers, under an empty search_path, so that every name is qualified.
+a flag, a position, `numbers` (of attributes, for the snapshot only) and `strict`: what only the strict fingerprint
+counts (privileges, owners, column order, storage of columns). Texts come from the server's own deparsers, under an
+empty search_path, so that every name is qualified.
 
 Source: https://www.postgresql.org/docs/current/catalogs.html. Locks: ACCESS SHARE on system tables. Cost: about 0.2 ms
 for a table of ten columns.
@@ -18,7 +19,8 @@ with owned as materialized (
   select classid, objid from pg_catalog.pg_depend
   where refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and deptype = 'e'
 ), schemas as materialized (
-  select n.oid, n.nspname, case n.nspname when 'public' then '' else n.nspname || '.' end as prefix, n.nspacl, n.nspowner
+  select n.oid, n.nspname, case n.nspname when 'public' then '' else n.nspname || '.' end as prefix,
+         n.nspacl, n.nspowner
   from pg_catalog.pg_namespace n
   where n.nspname not in ('information_schema', 'handrail') and n.nspname !~ '^pg_'
     and not exists (select from owned o where o.objid = n.oid and o.classid = 'pg_catalog.pg_namespace'::regclass)
@@ -33,7 +35,8 @@ with owned as materialized (
 _PARTS = (
     # Tables. Texts: persistence and kind, row security, replica identity, partition key, bound; strict: acl, owner.
     r"""
-select 'table', r.name, '', concat_ws(' ', nullif(r.relpersistence::text, 'p'), case r.relkind when 'f' then 'foreign' end),
+select 'table', r.name, '',
+       concat_ws(' ', nullif(r.relpersistence::text, 'p'), case r.relkind when 'f' then 'foreign' end),
        concat_ws(' ', case when r.relrowsecurity then 'enabled' end, case when r.relforcerowsecurity then 'forced' end),
        case r.relreplident when 'd' then '' when 'n' then 'nothing' when 'f' then 'full' else 'index' end,
        case r.relkind when 'p' then pg_get_partkeydef(r.oid) end,
@@ -42,7 +45,8 @@ select 'table', r.name, '', concat_ws(' ', nullif(r.relpersistence::text, 'p'), 
 from relations r where r.relkind in ('r', 'p', 'f')""",
     # Further options of tables, only where they are set.
     r"""
-select 'option', r.name, 'storage parameters', array_to_string(r.reloptions, ', '), null, null, null, null, false, 0, null, null
+select 'option', r.name, 'storage parameters', array_to_string(r.reloptions, ', '),
+       null, null, null, null, false, 0, null, null
 from relations r where r.relkind in ('r', 'p', 'f') and r.reloptions is not null""",
     r"""
 select 'option', r.name, 'inherits', string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno),
@@ -73,7 +77,8 @@ from relations r join pg_constraint k on k.conrelid = r.oid left join relations 
 where k.contype in ('p', 'u', 'f', 'c', 'x') and k.conparentid = 0""",
     # NOT NULL constraints are rows since 18; the ordinary ones are already the column's.
     r"""
-select 'option', r.name, 'not null ' || a.attname, pg_get_constraintdef(k.oid), null, null, null, null, false, 0, null, null
+select 'option', r.name, 'not null ' || a.attname, pg_get_constraintdef(k.oid),
+       null, null, null, null, false, 0, null, null
 from relations r join pg_constraint k on k.conrelid = r.oid
 join pg_attribute a on a.attrelid = r.oid and a.attnum = k.conkey[1]
 where k.contype = 'n' and (not k.convalidated or k.connoinherit)""",
@@ -152,7 +157,8 @@ select 'object', 'policy', r.name || '.' || p.polname,
        null, null, null, null, false, 0, null, p.polroles::regrole[]::text
 from relations r join pg_policy p on p.polrelid = r.oid""",
     r"""
-select 'object', 'rule', r.name || '.' || w.rulename, pg_get_ruledef(w.oid), null, null, null, null, false, 0, null, null
+select 'object', 'rule', r.name || '.' || w.rulename, pg_get_ruledef(w.oid),
+       null, null, null, null, false, 0, null, null
 from relations r join pg_rewrite w on w.ev_class = r.oid where w.rulename <> '_RETURN'""",
     r"""
 select 'object', 'statistics', s.prefix || x.stxname, pg_get_statisticsobjdef(x.oid),
@@ -175,7 +181,8 @@ where d.objoid >= 16384
   and not exists (select from owned o where o.objid = d.objoid and o.classid = d.classoid)
   and coalesce(i.schema, i.name) in (select nspname from schemas)""",
     r"""
-select 'object', 'extension', e.extname, e.extversion, null, null, null, null, false, 0, null, e.extnamespace::regnamespace::text
+select 'object', 'extension', e.extname, e.extversion,
+       null, null, null, null, false, 0, null, e.extnamespace::regnamespace::text
 from pg_extension e""",
 )
 
@@ -199,7 +206,7 @@ def _statement(parts: tuple[str, ...], columns: str) -> TextClause:
 
 
 def _hashed(row: str) -> str:
-    joined = f"string_agg({row} collate \"C\", E'\\x1e' order by {row} collate \"C\")"
+    joined = f'string_agg({row} collate "C", E\'\\x1e\' order by {row} collate "C")'
     return f"encode(sha256(convert_to(coalesce({joined}, ''), 'UTF8')), 'hex')"
 
 

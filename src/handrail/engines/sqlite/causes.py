@@ -31,6 +31,7 @@ _ERRNO = {
     errno.ENOSPC: Cause.DISK_FULL,
     errno.ENOENT: Cause.UNREACHABLE,
     errno.ENOTDIR: Cause.UNREACHABLE,
+    errno.EISDIR: Cause.UNREACHABLE,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from handrail.engines.sqlite.syntax import canonical, name, tokens
+from handrail.engines.sqlite.syntax import canonical, items, name, tokens
 from handrail.model.schema import Constraint, ConstraintKind
 
 
@@ -25,10 +25,11 @@ class TableDefinition:
 
 def read_table(sql: str) -> TableDefinition:
     """Return what a CREATE TABLE statement says, in one order for all texts that mean the same."""
-    atoms, rest = _atoms(tokens(sql))
-    reader = _TableReader(atoms)
-    while reader.at < len(atoms):
-        reader.item()
+    parts, rest = items(tokens(sql))
+    reader = _TableReader()
+    for part in parts:
+        if not _TELLING.isdisjoint(map(str.upper, part)):  # most columns say no more than the pragma does
+            reader.read(_atoms(part))
     tail = {word.upper() for word in rest}
     flags = tuple((flag, "yes") for flag, word in (("strict", "STRICT"), ("without rowid", "WITHOUT")) if word in tail)
     return TableDefinition(
@@ -39,37 +40,29 @@ def read_table(sql: str) -> TableDefinition:
     )
 
 
-def _atoms(words: Sequence[str]) -> tuple[list[str | list[str]], Sequence[str]]:
-    """Return the words between the outer parentheses, inner parentheses as one atom each, and the words after them."""
+def _atoms(words: Sequence[str]) -> list[str | list[str]]:
+    """Return the words, those between parentheses as one atom each."""
     atoms: list[str | list[str]] = []
     group: list[str] = []
     depth = 0
-    for at, word in enumerate(words):
-        if word == "(":
-            depth += 1
-            if depth > 2:  # noqa: PLR2004 - 1 is the table's own parenthesis, 2 the group's
-                group.append(word)
-        elif word == ")":
-            depth -= 1
-            if depth == 0:
-                return atoms, words[at + 1 :]
-            if depth == 1:
-                atoms.append(group)
-                group = []
-            else:
-                group.append(word)
-        elif depth == 1:
-            atoms.append(word)
-        elif depth:
+    for word in words:
+        depth -= word == ")"
+        if depth:
             group.append(word)
-    return atoms, ()
+        elif word == ")":
+            atoms.append(group)
+            group = []
+        elif word != "(":
+            atoms.append(word)
+        depth += word == "("
+    return atoms
 
 
 class _TableReader:
     """Walks over the column definitions and table constraints of one table."""
 
-    def __init__(self, atoms: list[str | list[str]]) -> None:
-        self.atoms = atoms
+    def __init__(self) -> None:
+        self.atoms: list[str | list[str]] = []
         self.at = 0
         self.column_word = ""
         self.pending_name = ""
@@ -78,17 +71,16 @@ class _TableReader:
         self.generated: dict[str, str] = {}
         self.options: list[tuple[str, str]] = []
 
-    def item(self) -> None:
-        """Read up to the next comma: one column with its constraints, or table constraints."""
+    def read(self, atoms: list[str | list[str]]) -> None:
+        """Read one column with its constraints, or table constraints."""
+        self.atoms, self.at = atoms, 0
         self.column_word = "" if self._peek() in _TABLE_CONSTRAINTS else self._word()
-        while self.at < len(self.atoms):
+        while self.at < len(atoms):
             word = self._peek()
             self.at += 1
-            if word == ",":
-                break
-            read = _CLAUSES.get(word)
-            if read:
-                read(self)
+            clause = _CLAUSES.get(word)
+            if clause:
+                clause(self)
                 self.pending_name = self.pending_name if word == "CONSTRAINT" else ""
 
     def constraint(self) -> None:
@@ -235,6 +227,7 @@ def _names(words: Sequence[str]) -> tuple[str, ...]:
 
 
 _TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
+_TELLING = frozenset({*_TABLE_CONSTRAINTS, "REFERENCES", "COLLATE", "AS", "CONFLICT"})
 _CLAUSES: dict[str, Callable[[_TableReader], None]] = {
     "CONSTRAINT": _TableReader.constraint,
     "PRIMARY": _TableReader.primary_key,

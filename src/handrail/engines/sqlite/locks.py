@@ -56,7 +56,7 @@ def waiting_on(conn: Connection, pid: int) -> tuple[Blocker, ...]:  # noqa: ARG0
     return ()
 
 
-def set_lock_timeout(timeout_s: float | None) -> str | None:
+def set_lock_timeout(timeout_s: float | None) -> str:
     """Return the statement that bounds lock waits. It holds for the connection; `after_step` puts the old one back.
 
     Source: https://www.sqlite.org/pragma.html#pragma_busy_timeout.

@@ -12,7 +12,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from enum import Enum, auto
+from errno import EISDIR
 from pathlib import Path
+from stat import S_ISDIR
 from tempfile import TemporaryDirectory
 from typing import assert_never
 from urllib.parse import quote
@@ -75,8 +77,8 @@ def _state(file: Path) -> _State:
 def _exists(file: Path) -> bool:
     """Whether the file is there; a folder that cannot be looked into is not the same as no file. Raises Unreachable."""
     try:
-        file.parent.stat()
-        file.stat()
+        if S_ISDIR(file.stat().st_mode):
+            raise unreachable(file, IsADirectoryError(EISDIR, "is a folder"))
     except FileNotFoundError as exc:
         if file.parent.is_dir():
             return False

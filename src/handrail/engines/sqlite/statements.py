@@ -25,9 +25,9 @@ _READING_PRAGMAS = """
 _SESSION_PRAGMAS = """
     analysis_limit automatic_index busy_timeout cache_size cache_spill case_sensitive_like cell_size_check
     checkpoint_fullfsync count_changes defer_foreign_keys foreign_keys fullfsync hard_heap_limit
-    ignore_check_constraints journal_size_limit legacy_alter_table locking_mode mmap_size query_only read_uncommitted recursive_triggers
-    reverse_unordered_selects secure_delete soft_heap_limit synchronous temp_store threads trusted_schema
-    wal_autocheckpoint
+    ignore_check_constraints journal_size_limit legacy_alter_table locking_mode mmap_size query_only
+    read_uncommitted recursive_triggers reverse_unordered_selects secure_delete soft_heap_limit synchronous
+    temp_store threads trusted_schema wal_autocheckpoint
 """
 _ACTING_PRAGMAS = frozenset({"incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint"})
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema"})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from handrail.engines.sqlite.locks import set_lock_timeout
 from handrail.engines.sqlite.session import driver_of
 from handrail.errors import TargetRefused
 
@@ -26,7 +27,6 @@ _FOREIGN_KEYS = "PRAGMA foreign_keys"
 _FOREIGN_KEYS_OFF = "PRAGMA foreign_keys = OFF"
 _FOREIGN_KEYS_ON = "PRAGMA foreign_keys = ON"
 _BUSY_TIMEOUT = "PRAGMA busy_timeout"
-_SET_BUSY_TIMEOUT = "SELECT timeout FROM pragma_busy_timeout(?)"
 # SHARED lock; reads every table that has foreign keys, once, and looks each key up in the parent.
 _CHECK = 'SELECT "table", rowid, parent FROM pragma_foreign_key_check'
 # SHARED lock; the same for one table.
@@ -103,7 +103,7 @@ def after(conn: Connection) -> None:
     if driver.in_transaction:
         driver.rollback()
     driver.execute(_FOREIGN_KEYS_ON if known.foreign_keys else _FOREIGN_KEYS_OFF)
-    driver.execute(_SET_BUSY_TIMEOUT, (known.busy_timeout_ms,)).fetchall()
+    driver.execute(set_lock_timeout(known.busy_timeout_ms / 1000)).fetchall()
 
 
 def _violations(driver: sqlite3.Connection) -> Iterator[Violation]:

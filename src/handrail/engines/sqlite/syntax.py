@@ -36,6 +36,8 @@ _KEYWORD_LIST = """
     TEMPORARY THEN TO TRIGGER TRUE UNION UNIQUE UPDATE USING VALUES VIEW VIRTUAL WHEN WHERE WINDOW WITH WITHOUT
 """
 _KEYWORDS = frozenset(_KEYWORD_LIST.split())
+_UPPER = {form: word for word in _KEYWORDS for form in (word.lower(), word.capitalize())}
+_QUOTES = frozenset('"`[')
 _PLAIN_NAME = re.compile(r"[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*")
 _LITERAL = re.compile(r"[xX]?'|\.?[0-9]")
 _BEFORE_VALUES = "= == <> != < > <= >= || -> ->> LIKE GLOB REGEXP MATCH ESCAPE DEFAULT THEN ELSE"
@@ -57,12 +59,34 @@ def name(token: str) -> str:
     return token
 
 
+def items(words: Sequence[str]) -> tuple[list[list[str]], Sequence[str]]:
+    """Return the parts between the first parentheses, split at their commas, and the words after them."""
+    parts: list[list[str]] = [[]]
+    part = parts[0]
+    depth = 0
+    for at, word in enumerate(words):
+        if word == "(":
+            depth += 1
+            if depth > 1:
+                part.append(word)
+        elif word == ")":
+            depth -= 1
+            if depth == 0:
+                return parts, words[at + 1 :]
+            part.append(word)
+        elif word == "," and depth == 1:
+            part = []
+            parts.append(part)
+        elif depth:
+            part.append(word)
+    return parts, ()
+
+
 def canonical(words: Sequence[str]) -> str:
     """Return one spelling for all texts that differ only in space, comments, case of keywords and needless quotes."""
     parts: list[str] = []
     before = ""
-    for word in words:
-        text = _canonical_word(word)
+    for text in spelled(words):
         glued = not parts or text in {",", ")", ".", ";"} or before in {"(", "."} or (text == "(" and _is_call(before))
         parts.append(text if glued else f" {text}")
         before = text
@@ -92,14 +116,16 @@ def hide_literals(sql: str) -> str:
     return canonical(shown)
 
 
-def _canonical_word(word: str) -> str:
-    if word[0] in '"`[':
-        plain = name(word)
-        if _PLAIN_NAME.fullmatch(plain) and plain.upper() not in _KEYWORDS:
-            return plain
-        return '"' + plain.replace('"', '""') + '"'
-    upper = word.upper()
-    return upper if upper in _KEYWORDS else word
+def spelled(words: Sequence[str]) -> list[str]:
+    """Return the words with keywords in upper case and names without needless quotes."""
+    return [_unquoted(word) if word[0] in _QUOTES else _UPPER.get(word, word) for word in words]
+
+
+def _unquoted(word: str) -> str:
+    plain = name(word)
+    if _PLAIN_NAME.fullmatch(plain) and plain.upper() not in _KEYWORDS:
+        return plain
+    return '"' + plain.replace('"', '""') + '"'
 
 
 def _is_call(before: str) -> bool:
@@ -130,8 +156,8 @@ class Shape:
     """What a statement is about.
 
     `kind` is the word after CREATE or DROP (`TABLE`, `INDEX`, `VIEW`, `TRIGGER`). `name` is the object or table,
-    `table` the table of a created index or trigger. `column` and `new_name` belong to ALTER TABLE. `words` are all tokens, and
-    `body` those from the name on, as SQLite keeps them in sqlite_schema.
+    `table` the table of a created index or trigger. `column` and `new_name` belong to ALTER TABLE. `words` are all
+    tokens, and `body` those from the name on, as SQLite keeps them in sqlite_schema.
     """
 
     verb: Verb

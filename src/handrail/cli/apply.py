@@ -1,0 +1,61 @@
+"""`handrail apply`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from handrail.cli import options
+from handrail.cli.terminal import Terminal
+from handrail.flows import apply as flow
+from handrail.flows.apply import ApplyRequest
+from handrail.flows.ports import project_ports, target_ports
+from handrail.reports import json, text
+
+
+@click.command("apply")
+@click.argument("target", default="head")
+@options.environment
+@click.option("--dry-run", is_flag=True, help="Print the plan and its SQL; write nothing anywhere.")
+@click.option("--verify", is_flag=True, help="First compare the live schema with its revision; drift stops (exit 4).")
+@click.option("--verify-after", is_flag=True, help="Compare at the new revision too; a difference is exit 10.")
+@options.confirmation
+@options.output_format
+@options.directory
+def command(
+    target: str,
+    environment: str | None,
+    confirm: str | None,
+    format_: str,
+    directory: Path,
+    *,
+    dry_run: bool,
+    verify: bool,
+    verify_after: bool,
+    yes: bool,
+) -> int:
+    """Apply pending revisions up to TARGET (Alembic's syntax: head, +1, a revision's beginning).
+
+    Each revision is one transaction that never waits in a lock queue for longer than lock.timeout. When a lock is not
+    to be had, the revision is rolled back and tried again, and nobody is stalled.
+    """
+    ports = project_ports(directory.resolve())
+    chosen = ports.settings.environment(environment)
+    request = ApplyRequest(target=target, verify=verify, verify_after=verify_after)
+    with Terminal() as terminal:
+        on = target_ports(ports, chosen, emit=terminal)
+        if dry_run:
+            found, checks = flow.dry_run(on, request)
+            options.show_rehearsed(found, checks, format_)
+            return 0
+        ask = options.confirmer(protected=chosen.protected, confirm=confirm, yes=yes)
+        applied = flow.apply(on, request, ask)
+    if format_ == "json":
+        options.show(json.document("apply", **options.outcome(applied.outcome), checks=applied.after))
+    elif applied.outcome.run is None:
+        options.show(f"nothing to do: {chosen.name} is at {text.heads(applied.outcome.plan.start)}")
+    else:
+        options.show(f"{chosen.name} is at {text.heads(applied.outcome.plan.goal)}")
+    options.warn_of_journal(applied.outcome)
+    return 0

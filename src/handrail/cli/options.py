@@ -1,0 +1,129 @@
+"""Options that several commands share, and the small steps around every command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from handrail.errors import UsageRefused
+from handrail.flows.running import Outcome, Rehearsed
+from handrail.host.secrets import mask
+from handrail.model.plan import Plan
+from handrail.model.run import Judgement
+from handrail.reports import json, text
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def environment(function: F) -> F:
+    """-e/--environment NAME."""
+    return click.option("-e", "--environment", metavar="NAME", help="The environment of [tool.handrail].")(function)
+
+
+def output_format(function: F) -> F:
+    """--format text|json."""
+    choice = click.Choice(["text", "json"])
+    return click.option("--format", "format_", type=choice, default="text", help="How to print the result.")(function)
+
+
+def directory(function: F) -> F:
+    """-C/--directory PATH."""
+    kind = click.Path(exists=True, file_okay=False, path_type=Path)
+    return click.option(
+        "-C", "--directory", type=kind, default=Path(), metavar="PATH", help="The project's folder; default: here."
+    )(function)
+
+
+def confirmation(function: F) -> F:
+    """--confirm NAME and --yes."""
+    function = click.option("--yes", is_flag=True, help="Do not ask where the environment is not protected.")(function)
+    return click.option(
+        "--confirm", metavar="DATABASE", help="The database's name, for a protected environment without a terminal."
+    )(function)
+
+
+def show(text: str) -> None:
+    """Print data on stdout, with secrets masked."""
+    click.echo(mask(text))
+
+
+def confirmer(*, protected: bool, confirm: str | None, yes: bool) -> Callable[[Plan], None]:
+    """Return the function that asks for consent to a plan, or takes it from flags and HANDRAIL_CONFIRM."""
+    given = confirm or os.environ.get("HANDRAIL_CONFIRM", "")
+
+    def ask(plan: Plan) -> None:
+        name = plan.target.database
+        if protected:
+            _named(plan, given, name)
+        elif not yes and not given and _at_terminal():
+            _agreed(plan)
+        elif given and given != name:
+            raise _other_name(plan, given, name)
+
+    return ask
+
+
+def _named(plan: Plan, given: str, name: str) -> None:
+    if not given and _at_terminal():
+        given = click.prompt(f"{plan.environment} is protected. Type the database's name to go on", err=True)
+    if not given:
+        raise UsageRefused(
+            what=f"{plan.environment} is protected and nobody confirmed; nothing was touched",
+            why="there is no terminal to ask at",
+            fix=f"--confirm {name}, or HANDRAIL_CONFIRM={name}",
+        )
+    if given != name:
+        raise _other_name(plan, given, name)
+
+
+def _other_name(plan: Plan, given: str, name: str) -> UsageRefused:
+    return UsageRefused(
+        what=f"the confirmation does not fit {plan.environment}; nothing was touched",
+        why=f"{given!r} was confirmed, the database is {name!r}",
+        fix="make sure which database is meant, then confirm its name",
+    )
+
+
+def _agreed(plan: Plan) -> None:
+    steps = len(plan.steps)
+    if not click.confirm(f"Run {steps} step{'s' if steps != 1 else ''} on {plan.target.database}?", err=True):
+        raise UsageRefused(what="nothing was touched", why="you said no", fix="run again when you are ready")
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def show_rehearsed(found: Rehearsed, checks: tuple[Judgement, ...], format_: str) -> None:
+    """Print what a dry run found."""
+    if format_ == "json":
+        show(json.document("dry-run", plan=found.plan, gates=found.gates, refusals=found.refusals, checks=checks))
+        return
+    show(text.plan(found.plan))
+    for judgements in (found.gates, checks):
+        if judgements:
+            show("\n" + text.judgements(judgements))
+    for refusal in found.refusals:
+        show(f"\nwould be refused now: {refusal.what}\n  why: {refusal.why}\n  fix: {refusal.fix}")
+
+
+def outcome(value: Outcome) -> dict[str, object]:
+    """Return the parts of an outcome that a JSON document holds."""
+    return {"run": value.run, "start": value.plan.start, "goal": value.plan.goal, "plan": value.plan}
+
+
+def warn_of_journal(value: Outcome) -> None:
+    """Say that the journal could not be written to the end; the target's own log is complete."""
+    if value.journal_broken:
+        click.echo(mask(f"warning: the journal is incomplete: {value.journal_broken}"), err=True)
+
+
+def refuse_unknown_option(target: str | None) -> None:
+    """Raise for a word that looks like an option and is no relative revision such as -1."""
+    if target is not None and target.startswith("-") and not target[1:].isdigit():
+        raise click.NoSuchOption(target)

@@ -1,0 +1,36 @@
+"""`handrail resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from handrail.cli import options
+from handrail.cli.terminal import Terminal
+from handrail.flows import resume as flow
+from handrail.flows.ports import project_ports, target_ports
+from handrail.reports import json, text
+
+
+@click.command("resume")
+@options.environment
+@options.confirmation
+@options.output_format
+@options.directory
+def command(environment: str | None, confirm: str | None, format_: str, directory: Path, *, yes: bool) -> int:
+    """Finish what an interrupted run began: each revision exactly once, a half applied one from where it stands."""
+    ports = project_ports(directory.resolve())
+    chosen = ports.settings.environment(environment)
+    with Terminal() as terminal:
+        on = target_ports(ports, chosen, emit=terminal)
+        outcome = flow.resume(on, options.confirmer(protected=chosen.protected, confirm=confirm, yes=yes))
+    if format_ == "json":
+        options.show(json.document("resume", **(options.outcome(outcome) if outcome else {"run": None})))
+    elif outcome is None or outcome.run is None:
+        options.show(f"nothing to resume on {chosen.name}")
+    else:
+        options.show(f"{chosen.name} is at {text.heads(outcome.plan.goal)}")
+    if outcome:
+        options.warn_of_journal(outcome)
+    return 0

@@ -1,0 +1,116 @@
+"""Tells a run's events on stderr while they happen: one line each, and a heartbeat when nothing is to tell."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Self, assert_never
+
+import click
+
+from handrail.host.secrets import mask
+from handrail.model.run import (
+    CheckJudged,
+    Committed,
+    Committing,
+    Event,
+    GateJudged,
+    LeaseTaken,
+    LeaseWaiting,
+    Planned,
+    Progressed,
+    RunEnded,
+    StatementDone,
+    StatementSkipped,
+    StatementStarted,
+    StepRetried,
+    StepStarted,
+    VerifyStarted,
+    Waiting,
+)
+from handrail.reports import text
+
+_HEARTBEAT_S = 20.0
+
+
+class Terminal:
+    """The subscriber of the terminal; a context manager because of its heartbeat."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._doing = "planning"
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="handrail-terminal", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        line = _line(event)
+        if isinstance(event, StatementStarted):
+            self._doing = "running " + " ".join(event.sql.split())[:60]
+        if line:
+            self._last = time.monotonic()
+            self._doing = line
+            click.echo(mask(line), err=True)
+
+    def _beat(self) -> None:
+        """CI systems end jobs that are silent; say that we are alive."""
+        while not self._stop.wait(1.0):
+            quiet_s = time.monotonic() - self._last
+            if quiet_s >= _HEARTBEAT_S:
+                self._last = time.monotonic()
+                click.echo(mask(f"  still {self._doing} ({quiet_s:.0f} s)"), err=True)
+                sys.stderr.flush()
+
+
+def _line(event: Event) -> str:
+    """Return what is told of an event, '' for nothing."""
+    match event:
+        case Planned(plan=plan):
+            steps = text.count(len(plan.steps), "step")
+            line = f"plan: {steps} from {text.heads(plan.start)} to {text.heads(plan.goal)}"
+        case GateJudged(judgement=judgement) | CheckJudged(judgement=judgement):
+            line = text.judgements((judgement,))
+        case LeaseWaiting(holder=holder):
+            line = f"waiting for the lease: {holder}"
+        case LeaseTaken(token=token):
+            line = f"lease taken (token {token})"
+        case VerifyStarted(heads=heads):
+            line = f"verifying at {text.heads(heads)}"
+        case StatementStarted() | StatementDone() | Committing() | RunEnded():
+            line = ""
+        case _:
+            line = _step_line(event)
+    return line
+
+
+def _step_line(
+    event: Waiting | StepStarted | StatementSkipped | Progressed | Committed | StepRetried,
+) -> str:
+    match event:
+        case Waiting(revision=revision, blockers=blockers, waited_s=waited_s):
+            names = "; ".join(b.describe() for b in blockers[:3])
+            line = f"  {revision} waits, holding nothing ({waited_s:.1f} s): {names}"
+        case StepStarted(revision=revision, title=title, direction=direction, attempt=attempt):
+            again = f" (attempt {attempt})" if attempt > 1 else ""
+            line = f"{direction.value} {revision}  {title}{again}"
+        case StatementSkipped(sql=sql):
+            line = f"  done by the interrupted run: {' '.join(sql.split())[:80]}"
+        case Progressed(phase=phase, done=done, total=total):
+            line = f"  {phase}: {done} of {total}" if total else f"  {phase}"
+        case Committed(seconds=seconds):
+            line = f"  committed after {seconds:.2f} s"
+        case StepRetried(cause=cause, attempt=attempt, delay_s=delay_s, blockers=blockers):
+            names = "; ".join(b.describe() for b in blockers[:3]) or "the holder is gone"
+            line = f"  {cause} in attempt {attempt}, rolled back, again in {delay_s:.1f} s: {names}"
+        case _:
+            assert_never(event)
+    return line

@@ -1,0 +1,181 @@
+"""Plain text for people: a value in, lines out. Nothing here needs colour to be understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from handrail.errors import HandrailError
+from handrail.model.effect import Effect
+from handrail.model.finding import Finding
+from handrail.model.log import LogEntry
+from handrail.model.operation import Origin, Reading, Statement
+from handrail.model.plan import Plan, Step
+from handrail.model.revision import Revision
+from handrail.model.run import Judgement
+from handrail.model.status import EnvironmentStatus, Status
+from handrail.model.verdict import Verdict
+
+_MARK = {Verdict.PASS: "ok", Verdict.WARN: "warn", Verdict.UNKNOWN: "unknown", Verdict.FAIL: "FAIL"}
+
+
+def error(problem: HandrailError) -> str:
+    """What happened, why, and what to type next."""
+    return f"handrail: {problem.what}\n  why: {problem.why}\n  fix: {problem.fix}"
+
+
+def heads(rows: tuple[str, ...]) -> str:
+    """Rows of the version table, `base` for none."""
+    return ", ".join(rows) or "base"
+
+
+def plan(value: Plan) -> str:
+    """The plan with every statement that will be sent."""
+    target = value.target
+    lines = [
+        f"{value.environment}: {target.database} on {target.host or 'this machine'}, {target.engine} {target.server}",
+        f"from {heads(value.start)} to {heads(value.goal)}, {count(len(value.steps), 'revision')}",
+    ]
+    for number, step in enumerate(value.steps, start=1):
+        lines += ["", *_step(number, step)]
+    if value.findings:
+        lines += ["", "findings:", *(f"  {line}" for f in value.findings for line in finding(f))]
+    return "\n".join(lines)
+
+
+def _step(number: int, step: Step) -> Iterator[str]:
+    yield f"{number}. {step.direction.value} {step.revision.id}  {step.revision.title}"
+    recorded = step.recorded
+    if recorded.reading is not Reading.EXACT:
+        yield f"   -- {recorded.reading.value}: {recorded.reason}"
+    if step.resumable:
+        yield f"   -- {recorded.transactions} transactions: can stand half applied; `handrail resume` finishes it"
+    for line in _locks(step.effects):
+        yield f"   -- {line}"
+    for line in statements(recorded.statements):
+        yield f"   {line}"
+
+
+def statements(recorded: tuple[Statement, ...]) -> Iterator[str]:
+    """The SQL in the order it is sent, with the borders of its transactions."""
+    for index, statement in enumerate(recorded):
+        before = recorded[index - 1] if index else None
+        if not statement.autocommit and (before is None or before.transaction != statement.transaction):
+            yield "BEGIN;"
+        mark = "" if statement.exact else "  -- depends on the data"
+        body = statement.sql.strip().rstrip(";")
+        note = "  -- Alembic's version table" if statement.origin is Origin.ALEMBIC else ""
+        first, *rest = body.splitlines()
+        yield from (first, *rest[:-1]) if rest else ()
+        yield f"{(rest[-1] if rest else first)};{mark}{note}"
+        for values in statement.parameters:
+            yield f"  -- with {', '.join(values)}"
+        after = recorded[index + 1] if index + 1 < len(recorded) else None
+        if not statement.autocommit and (after is None or after.transaction != statement.transaction):
+            yield "COMMIT;"
+
+
+def _locks(effects: tuple[tuple[Effect, ...], ...]) -> Iterator[str]:
+    created: set[str] = set()
+    told: set[tuple[str, str]] = set()
+    for of_statement in effects:
+        created.update(e.relation for e in of_statement if e.created_here)
+        for effect in of_statement:
+            key = (effect.relation, effect.lock)
+            if not effect.strong or effect.relation in created or key in told:
+                continue
+            told.add(key)
+            where = "some relation (not understood)" if effect.relation == "*" else effect.relation
+            whom = effect.blocks.name.lower().replace("_", " ")
+            yield f"lock: {effect.lock} on {where}, blocks {whom}, {effect.cost.value}"
+
+
+def finding(value: Finding) -> tuple[str, ...]:
+    """One finding: place, rule, what, why, fix."""
+    place = f"{value.place.file}:{value.place.line}: " if value.place else ""
+    return (
+        f"{place}{value.severity.value} {value.rule}: {value.what}",
+        f"  why: {value.why}",
+        f"  fix: {value.fix}",
+    )
+
+
+def judgements(values: Iterable[Judgement]) -> str:
+    """One line for each gate or check, its details below."""
+    lines: list[str] = []
+    for value in values:
+        lines.append(f"{_MARK[value.verdict]:8}{value.name}: {value.reason}")
+        lines += [f"        - {detail}" for detail in value.details]
+    return "\n".join(lines)
+
+
+def status(value: Status) -> str:
+    """Each environment: where it stands, what is pending, what to type next."""
+    lines = [f"files: {count(value.revisions, 'revision')}, head {heads(value.heads)}"]
+    for environment in value.environments:
+        lines += ["", *_environment(environment)]
+    return "\n".join(lines)
+
+
+def _environment(value: EnvironmentStatus) -> Iterator[str]:
+    policy = ["protected" if value.protected else "not protected"]
+    if value.requires:
+        policy.append(f"requires {', '.join(value.requires)}")
+    yield f"{value.name}  ({', '.join(policy)})"
+    standing = value.standing
+    if standing:
+        target = standing.target
+        yield f"  database  {target.database} on {target.host or 'this machine'}, {target.engine} {target.server}"
+        yield f"  revision  {heads(standing.heads)}"
+    if value.problem:
+        yield f"  problem   {value.problem.what}"
+        yield f"            {value.problem.why}"
+    elif standing:
+        yield f"  pending   {_pending(value.pending)}"
+    if value.interrupted:
+        yield f"  run       {value.interrupted}"
+    if value.last_run:
+        yield f"  last run  {value.last_run.command} {value.last_run.state.value}, {moment(value.last_run.started_at)}"
+    if value.next:
+        yield f"  next      {value.next}"
+
+
+def _pending(pending: tuple[Revision, ...]) -> str:
+    if not pending:
+        return "nothing"
+    names = ", ".join(f"{r.id} {r.title}" for r in pending[:3])
+    more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""  # noqa: PLR2004 - three are shown
+    return f"{count(len(pending), 'revision')}: {names}{more}"
+
+
+def history(revisions: tuple[Revision, ...], current_heads: tuple[str, ...], problems: tuple[str, ...]) -> str:
+    """One line for each revision, newest first."""
+    lines = []
+    for revision in revisions:
+        marks = " (head)" if revision.id in current_heads else ""
+        parents = ", ".join(revision.parents) or "<base>"
+        lines.append(f"{parents} -> {revision.id}{marks}, {revision.title}")
+    lines += [f"problem: {problem}" for problem in problems]
+    return "\n".join(lines) or "no revisions"
+
+
+def log(entries: tuple[LogEntry, ...], broken: str) -> str:
+    """One line for each entry, newest first; whether the chain is sound comes last."""
+    lines = [
+        f"{e.at}  {e.direction.value:9}  {e.revision}  {e.duration_ms:>6} ms  {e.who}  run {e.run}  {e.file}"
+        for e in entries
+    ]
+    lines.append(
+        f"the chain is broken: {broken}" if broken else f"{count(len(entries), 'entry', 'entries')}, chain sound"
+    )
+    return "\n".join(lines)
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def moment(value: datetime) -> str:
+    """A time to the second, in UTC."""
+    return value.strftime("%Y-%m-%d %H:%M:%SZ")
