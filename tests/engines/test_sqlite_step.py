@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Engine, Purpose, for_url
 from handrail.errors import TargetRefused
@@ -115,16 +116,21 @@ def test_a_foreign_key_that_fits_no_parent_does_not_hide_the_others(engine: Engi
     engine.after_step(conn)
 
 
+def fail(engine: Engine, conn: Connection) -> None:
+    with conn.begin():
+        conn.exec_driver_sql(str(engine.locks.set_lock_timeout(0.1)))
+        conn.exec_driver_sql("delete from users")
+        conn.exec_driver_sql("drop table nowhere")
+
+
 @pytest.mark.parametrize("before", ["on", "off"])
 def test_settings_are_put_back_after_a_failure(engine: Engine, conn: Connection, before: str) -> None:
     set_foreign_keys(conn, before)
     timeout = conn.exec_driver_sql("pragma busy_timeout").scalar_one()
     conn.rollback()
     engine.before_step(conn)
-    with conn.begin(), pytest.raises(DBAPIError):
-        conn.exec_driver_sql(str(engine.locks.set_lock_timeout(0.1)))
-        conn.exec_driver_sql("delete from users")
-        conn.exec_driver_sql("drop table nowhere")
+    with pytest.raises(DBAPIError):
+        fail(engine, conn)
     engine.after_step(conn)
     engine.after_step(conn)
     assert foreign_keys(conn) == (before == "on")

@@ -153,6 +153,9 @@ class Locks(Protocol):
     def try_lease(self, conn: Connection) -> bool:
         """Take the database-wide lock of Handrail's lease on this session; False when another session holds it."""
 
+    def lease_taken(self, conn: Connection) -> bool:
+        """Return whether any session holds the lease's lock now, without trying to take it."""
+
     def release_lease(self, conn: Connection) -> None:
         """Give the lease's lock back."""
 

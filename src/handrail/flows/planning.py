@@ -11,7 +11,7 @@ from handrail.engines.base import Purpose
 from handrail.errors import Halfway
 from handrail.flows.ports import Ports
 from handrail.history import execute, record
-from handrail.journal import identity, lease, statement_log
+from handrail.journal import identity, lease, statement_log, tables
 from handrail.model.finding import Finding
 from handrail.model.gate import GateFacts
 from handrail.model.operation import RecordedRevision
@@ -31,28 +31,34 @@ def look(ports: Ports) -> Standing:
 
 def look_on(ports: Ports, conn: Connection) -> Standing:
     """Return where the target behind `conn` stands."""
+    ours = tables.exist(conn, ports.engine)
     return Standing(
         target=ports.engine.target(conn),
         heads=execute.heads(conn, ports.env),
         version_table_exists=execute.version_table_exists(conn, ports.env),
         fingerprint=ports.engine.catalog.fingerprint(conn, version_table=ports.version_table),
-        identity=identity.read(conn, ports.engine),
-        lease=lease.read(conn, ports.engine),
-        half_applied=statement_log.read(conn, ports.engine),
+        identity=identity.read(conn, ports.engine) if ours else None,
+        lease=lease.read(conn, ports.engine) if ours else None,
+        lease_taken=ours and ports.engine.locks.lease_taken(conn),
+        half_applied=statement_log.read(conn, ports.engine) if ours else (),
     )
 
 
 def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Direction]]) -> Plan:
     """Return the plan of that way: each revision recorded, its effects known, its findings listed."""
-    recordings = record.record(
-        ports.project,
-        ports.graph,
-        ports.env,
-        way,
-        engine=ports.engine,
-        server_major=standing.target.server_major,
-        heads=standing.heads,
-        version_table_exists=standing.version_table_exists,
+    recordings = (
+        ()
+        if not way
+        else record.record(
+            ports.project,
+            ports.graph,
+            ports.env,
+            way,
+            engine=ports.engine,
+            server_major=standing.target.server_major,
+            heads=standing.heads,
+            version_table_exists=standing.version_table_exists,
+        )
     )
     steps = tuple(
         _step(ports, standing, revision, direction, recorded)

@@ -53,12 +53,12 @@ def _look(ports: ProjectPorts, environment: Environment) -> EnvironmentStatus:
     except HandrailError as exc:
         return _status(environment, last_run=last, standing=standing, problem=exc, next_=exc.fix)
     interrupted = _interrupted(target, standing)
-    next_ = _next(environment, pending, interrupted)
+    next_ = _next(environment, pending, interrupted, running=standing.lease_taken)
     return _status(environment, last_run=last, standing=standing, pending=pending, interrupted=interrupted, next_=next_)
 
 
 def _interrupted(ports: Ports, standing: Standing) -> str:
-    if standing.half_applied:
+    if standing.half_applied and not standing.lease_taken:
         try:
             planning.refuse_half_applied(ports, standing)
         except HandrailError as exc:
@@ -68,16 +68,14 @@ def _interrupted(ports: Ports, standing: Standing) -> str:
         return ""
     where = ", ".join(standing.heads) or "base"
     goal = ", ".join(task.goal) or "base"
-    if _alive(standing.lease.heartbeat_age_s):
+    if standing.lease_taken:
         return f"run {task.run} is on its way from {where} to {goal}"
     return f"run {task.run} ({task.command}) was interrupted at {where}, on its way to {goal}; nothing is half applied"
 
 
-def _alive(heartbeat_age_s: float) -> bool:
-    return heartbeat_age_s < lease.DEAD_AFTER_S
-
-
-def _next(environment: Environment, pending: tuple[Revision, ...], interrupted: str) -> str:
+def _next(environment: Environment, pending: tuple[Revision, ...], interrupted: str, *, running: bool) -> str:
+    if running:
+        return f"handrail status -e {environment.name}"
     if interrupted:
         return f"handrail resume -e {environment.name}"
     return f"handrail apply -e {environment.name} --dry-run" if pending else ""

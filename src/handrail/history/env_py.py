@@ -108,10 +108,10 @@ def capture(project: Project, *, url: str, graph: graphs.Graph | None = None) ->
     with fence(Fence.NULL) as fenced:
         fenced.listener = seen
         ran = call(lambda: _run(project, config, script, seen))
-    if isinstance(ran, Raised):
-        raise _raised(project, ran) from None
     calls = len(seen.configured)
-    if calls != 1 or seen.runs != 1:
+    if isinstance(ran, Raised) and (seen.online or not calls):
+        raise _raised(project, ran) from None
+    if calls != 1 or seen.runs != 1 or not seen.online:
         _refuse(project, seen)
     options = seen.configured[0]
     return EnvPy(
@@ -170,6 +170,11 @@ class _Seen:
     def drives(self) -> list[str]:
         """Reasons why the migration must be run by env.py itself."""
         return self._found + [text for owner, text in self._sent if owner is self._owner]
+
+    @property
+    def online(self) -> bool:
+        """Whether a connection was ever configured."""
+        return any(options["connection"] is not None for options in self.configured)
 
     def opened(self, connection: NullConnection) -> None:
         """Note a connection's own arguments."""
@@ -238,7 +243,6 @@ def _raised(project: Project, raised: Raised) -> ProjectUnreadable:
 
 def _refuse(project: Project, seen: _Seen) -> NoReturn:
     calls = len(seen.configured)
-    online = [options for options in seen.configured if options["connection"] is not None]
     if calls > 1 or seen.runs > 1:
         raise ProjectUnreadable(
             what="an env.py for several databases or schemas is not supported yet; nothing was touched",
@@ -246,7 +250,7 @@ def _refuse(project: Project, seen: _Seen) -> NoReturn:
             fix="let env.py read one database from the environment, and declare one environment for each of them",
         )
     why = "it never calls context.configure()"
-    if calls and not online:
+    if calls and not seen.online:
         why = "it only knows offline mode: it calls context.configure() without a connection"
     elif calls:
         why = "it never calls context.run_migrations()"

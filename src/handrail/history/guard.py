@@ -74,7 +74,10 @@ def caller(frame: FrameType | None, files: frozenset[str] | None = None) -> Plac
 
 
 def of_project(file: str) -> bool:
-    """Return whether a file is neither Handrail, nor the standard library, nor an installed package."""
-    if file.startswith(("<", _HANDRAIL)) or "site-packages" in file or "dist-packages" in file:
+    """Return whether a file is neither Handrail, nor the standard library, nor an installed package.
+
+    Compiled modules and code made of text name no absolute file.
+    """
+    if not Path(file).is_absolute() or file.startswith(_HANDRAIL) or "site-packages" in file or "dist-packages" in file:
         return False
     return not file.startswith(_LIBRARY)

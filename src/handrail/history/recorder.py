@@ -51,7 +51,9 @@ class Recorder:
         """Return what was written down; `ended` is what the guard returned for the run."""
         reading, reason = (Reading.DATA_DEPENDENT, self._doubts[0]) if self._doubts else (Reading.EXACT, "")
         if isinstance(ended, Raised):
-            failure = _at(ended.place, str(ended.exception) if isinstance(ended.exception, TooMany) else ended.summary)
+            failure = self._at(
+                ended.place, str(ended.exception) if isinstance(ended.exception, TooMany) else ended.summary
+            )
             # On an empty answer anything may be raised; that says nothing about a database with rows in it.
             if self._doubts and not isinstance(ended.exception, TooMany):
                 reason = f"{reason}; on an empty answer {failure}"
@@ -180,7 +182,12 @@ class Recorder:
             self._current = outer
 
     def _doubt(self, place: Place | None, why: str) -> None:
-        self._doubts.append(_at(place, why))
+        self._doubts.append(self._at(place, why))
+
+    def _at(self, place: Place | None, text: str) -> str:
+        if place is None:
+            return text
+        return f"line {place.line}: {text}" if place.file in self._files else f"{place.file}:{place.line}: {text}"
 
     def _place(self) -> Place | None:
         return caller(sys._getframe(1), self._files)  # noqa: SLF001 - the only way to see who calls
@@ -198,10 +205,6 @@ class _Owned(list[Any]):
         for position, entry in enumerate(super().__iter__()):
             self._recorder._current = self._owners.get(position)  # noqa: SLF001 - two halves of one thing
             yield entry
-
-
-def _at(place: Place | None, text: str) -> str:
-    return f"line {place.line}: {text}" if place else text
 
 
 _LONG = 120

@@ -8,15 +8,13 @@ from sqlalchemy import Connection
 
 from handrail.engines.base import Engine, transaction
 from handrail.errors import TargetRefused
-from handrail.journal.tables import exist, tables
+from handrail.journal.tables import tables
 from handrail.model.standing import Identity
 from handrail.model.target import Target
 
 
 def read(conn: Connection, engine: Engine) -> Identity | None:
-    """Return the identity written into the database, None where none was."""
-    if not exist(conn, engine):
-        return None
+    """Return the identity written into the database, None where none was. Our tables must exist."""
     table = tables(engine).identity
     row = conn.execute(table.select()).mappings().first()
     if row is None:

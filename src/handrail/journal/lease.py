@@ -28,16 +28,12 @@ from handrail.model.standing import LeaseRow
 
 _HEARTBEAT_S = 5.0
 _POLL_S = 0.25
-#: A heartbeat older than this tells of a run that is gone; only for display, the lock decides.
-DEAD_AFTER_S = 15.0
 _HELD = "held"
 _RELEASED = "released"
 
 
 def read(conn: Connection, engine: Engine) -> LeaseRow | None:
-    """Return the lease's row, None where none was ever taken."""
-    if not exist(conn, engine):
-        return None
+    """Return the lease's row, None where none was ever taken. Our tables must exist."""
     table = tables(engine).lease
     row = conn.execute(sa.select(table, sa.func.current_timestamp().label("now"))).mappings().first()
     if row is None:
@@ -117,7 +113,7 @@ def _take_lock(
     deadline = clock.monotonic() + wait.total_seconds()
     announced = False
     while not engine.locks.try_lease(conn):
-        row = read(conn, engine)
+        row = read(conn, engine) if exist(conn, engine) else None
         holder = row.describe() if row else "a run that has just begun"
         if clock.monotonic() >= deadline:
             raise LeaseHeld(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from handrail.engines.base import Engine
-from handrail.journal.tables import exist, tables
+from handrail.journal.tables import tables
 from handrail.model.revision import Direction
 from handrail.model.standing import StatementRecord
 
@@ -58,9 +58,7 @@ def forget(conn: Connection, engine: Engine, revision: str) -> None:
 
 
 def read(conn: Connection, engine: Engine) -> tuple[StatementRecord, ...]:
-    """Return every row that stands, in order; () where nothing is half applied."""
-    if not exist(conn, engine):
-        return ()
+    """Return every row that stands, in order; () where nothing is half applied. Our tables must exist."""
     table = tables(engine).statement_log
     rows = conn.execute(table.select().order_by(table.c.revision, table.c.ordinal)).mappings()
     return tuple(

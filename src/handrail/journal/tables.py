@@ -34,8 +34,18 @@ def tables(engine: Engine) -> TargetTables:
 def _tables(schema: str | None) -> TargetTables:
     metadata = MetaData(schema=schema)
     prefix = "" if schema else "handrail_"
-    log = Table(
-        f"{prefix}log",
+    return TargetTables(
+        metadata=metadata,
+        log=_log(f"{prefix}log", metadata),
+        statement_log=_statement_log(f"{prefix}statement_log", metadata),
+        lease=_lease(f"{prefix}lease", metadata),
+        identity=_identity(f"{prefix}identity", metadata),
+    )
+
+
+def _log(name: str, metadata: MetaData) -> Table:
+    return Table(
+        name,
         metadata,
         Column("id", _SERIAL, primary_key=True),
         Column("run", String(40), nullable=False),
@@ -55,8 +65,11 @@ def _tables(schema: str | None) -> TargetTables:
         Column("prev_hash", String(64), nullable=False, unique=True),
         Column("hash", String(64), nullable=False),
     )
-    statement_log = Table(
-        f"{prefix}statement_log",
+
+
+def _statement_log(name: str, metadata: MetaData) -> Table:
+    return Table(
+        name,
         metadata,
         Column("revision", String(255), primary_key=True),
         Column("direction", String(10), primary_key=True),
@@ -68,8 +81,11 @@ def _tables(schema: str | None) -> TargetTables:
         Column("file_digest", String(64), nullable=False),
         Column("at", DateTime(timezone=True), nullable=False, server_default=func.current_timestamp()),
     )
-    lease = Table(
-        f"{prefix}lease",
+
+
+def _lease(name: str, metadata: MetaData) -> Table:
+    return Table(
+        name,
         metadata,
         Column("id", Integer, primary_key=True, autoincrement=False),
         # unique, so that taking the lease over needs FOR UPDATE and waits for a step that holds FOR KEY SHARE
@@ -84,8 +100,11 @@ def _tables(schema: str | None) -> TargetTables:
         Column("taken_at", DateTime(timezone=True), nullable=False),
         Column("heartbeat_at", DateTime(timezone=True), nullable=False),
     )
-    identity = Table(
-        f"{prefix}identity",
+
+
+def _identity(name: str, metadata: MetaData) -> Table:
+    return Table(
+        name,
         metadata,
         Column("id", Integer, primary_key=True, autoincrement=False),
         Column("uuid", String(36), nullable=False),
@@ -96,7 +115,6 @@ def _tables(schema: str | None) -> TargetTables:
         Column("host", Text, nullable=False),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.current_timestamp()),
     )
-    return TargetTables(metadata=metadata, log=log, statement_log=statement_log, lease=lease, identity=identity)
 
 
 def exist(conn: Connection, engine: Engine) -> bool:

@@ -67,4 +67,5 @@ class Standing:
     fingerprint: str
     identity: Identity | None
     lease: LeaseRow | None
+    lease_taken: bool
     half_applied: tuple[StatementRecord, ...]

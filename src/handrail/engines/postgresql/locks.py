@@ -80,6 +80,15 @@ order by age_s desc, pid
 # Advisory locks conflict with nothing but themselves.
 _TRY_LEASE = text("select pg_try_advisory_lock(:key)")
 _RELEASE_LEASE = text("select pg_advisory_unlock(:key)")
+# No lock. A 64-bit key stands in two halves: https://www.postgresql.org/docs/current/view-pg-locks.html
+_LEASE_TAKEN = text("""
+select exists (
+  select from pg_catalog.pg_locks
+  where locktype = 'advisory' and granted and objsubid = 1
+    and (classid::bigint << 32) | objid::bigint = :key
+    and database = (select oid from pg_catalog.pg_database where datname = current_database())
+)
+""")
 
 
 def blockers(conn: Connection, relations: tuple[str, ...], *, older_than_s: float) -> tuple[Blocker, ...]:
@@ -121,6 +130,11 @@ def set_statement_timeout(timeout_s: float | None) -> str | None:
 def try_lease(conn: Connection) -> bool:
     """Take the database-wide advisory lock on this session; False when another session holds it."""
     return bool(conn.execute(_TRY_LEASE, {"key": LEASE_KEY}).scalar_one())
+
+
+def lease_taken(conn: Connection) -> bool:
+    """Return whether any session holds the advisory lock."""
+    return bool(conn.execute(_LEASE_TAKEN, {"key": LEASE_KEY}).scalar_one())
 
 
 def release_lease(conn: Connection) -> None:

@@ -92,6 +92,21 @@ def try_lease(conn: Connection) -> bool:
         os.close(descriptor)  # its holder has removed the file between our two calls
 
 
+def lease_taken(conn: Connection) -> bool:
+    """Return whether any process holds the OS lock; makes no file."""
+    try:
+        descriptor = os.open(_lease_file(conn), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def release_lease(conn: Connection) -> None:
     """Give the lease's lock back and remove its file; nothing where this session does not hold it."""
     descriptor: int | None = conn.info.pop(_LEASE, None)
