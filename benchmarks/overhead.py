@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -111,6 +112,8 @@ SIDES: dict[str, Callable[[str], list[str]]] = {
 
 def one_round(project: Path, database: Database, command: Callable[[str], list[str]]) -> tuple[Cost, Cost]:
     """Return the cost of all pending revisions, and of asking again when none is pending."""
+    # The journal remembers which database the environment means; every round has another one.
+    shutil.rmtree(project / ".handrail", ignore_errors=True)
     with database() as url:
         env = {"DATABASE_URL": url}
         run(command(FIRST), cwd=project, env=env)

@@ -160,6 +160,7 @@ def test_models_and_migrations_agree_also_after_going_down_and_up_again(example_
     assert "No new upgrade operations detected" in example_anywhere.run("uv run alembic check")
 
 
+@pytest.mark.slow
 def test_the_password_column_is_not_narrowed_over_a_long_hash(example_anywhere: Example) -> None:
     example_anywhere.run("uv run alembic upgrade head")
     example_anywhere.run("uv run python generate.py")
@@ -189,6 +190,7 @@ def test_make_test_runs_without_any_settings_on_a_database_of_its_own(tmp_path: 
     assert re.search(r"\b5\d passed", example.run("uv run make test"))
 
 
+@pytest.mark.slow
 def test_make_test_runs_verbatim(untouched: Example) -> None:
     assert re.search(r"\b5\d passed", untouched.run("uv run make test"))
     assert untouched.query("SELECT count(*) FROM users") == [(0,)]
@@ -197,10 +199,10 @@ def test_make_test_runs_verbatim(untouched: Example) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v1", V3), ("v2", V3)])
 def test_a_release_passes_its_tests_on_the_schema_it_shipped_with_and_on_the_newest(
-    example_anywhere: Example, version: str, revision: str
+    example: Example, version: str, revision: str
 ) -> None:
-    example_anywhere.run(f"uv run alembic upgrade {revision}")
-    assert " passed" in example_anywhere.run("uv run make test", HTSTATUS_VERSION=version)
+    example.run(f"uv run alembic upgrade {revision}")
+    assert " passed" in example.run("uv run make test", HTSTATUS_VERSION=version)
 
 
 def without_the_folder(tests: Path) -> None:
@@ -218,10 +220,19 @@ def with_every_test_skipped(tests: Path) -> None:
         (folder / f"test_{folder.name}.py").write_text("import pytest\n\n@pytest.mark.skip\ndef test_nothing(): ...\n")
 
 
-@pytest.mark.parametrize("target", ["test", "test-integration", "test-coverage"])
-@pytest.mark.parametrize("spoil", [without_the_folder, without_a_test, with_every_test_skipped])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "spoil"),
+    [
+        ("test", without_the_folder),
+        ("test", without_a_test),
+        ("test", with_every_test_skipped),
+        ("test-integration", with_every_test_skipped),
+        ("test-coverage", without_a_test),
+    ],
+)
 def test_make_fails_when_no_test_ran(
-    tmp_path: Path, sqlite_url: str, spoil: Callable[[Path], None], target: str
+    tmp_path: Path, sqlite_url: str, target: str, spoil: Callable[[Path], None]
 ) -> None:
     example = Example(copy_to(tmp_path / "htstatus"), sqlite_url)
     spoil(example.folder / "tests")
@@ -246,6 +257,7 @@ def test_generated_data_has_the_planted_faults(example_anywhere: Example) -> Non
     assert {query: example_anywhere.query(query)[0][0] for query in expected} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", [V1, V2])
 def test_data_can_be_generated_at_an_older_revision_and_taken_to_the_newest(example: Example, revision: str) -> None:
     example.run(f"uv run alembic upgrade {revision}")
@@ -254,6 +266,7 @@ def test_data_can_be_generated_at_an_older_revision_and_taken_to_the_newest(exam
     assert {query: example.query(query)[0][0] for query in FAULTS} == FAULTS
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_data(tmp_path: Path) -> None:
     first, second = (
         Example(copy_to(tmp_path / name), f"sqlite:///{tmp_path / name}.db") for name in ("first", "second")
@@ -265,12 +278,14 @@ def test_the_same_seed_gives_the_same_data(tmp_path: Path) -> None:
         assert first.query(f"SELECT * FROM {table}") == second.query(f"SELECT * FROM {table}")
 
 
+@pytest.mark.slow
 def test_data_is_not_generated_over_other_data(migrated: Example) -> None:
     migrated.run("uv run python generate.py")
     assert migrated.try_to("uv run python generate.py").returncode == 1
     assert migrated.query("SELECT count(*) FROM users") == [(3,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v3", V3)])
 def test_traffic_of_a_release_works_on_the_schema_it_shipped_with(
     example_anywhere: Example, version: str, revision: str
@@ -284,6 +299,7 @@ def test_traffic_of_a_release_works_on_the_schema_it_shipped_with(
     assert json.loads((example_anywhere.folder / "figures.json").read_text()) == figures
 
 
+@pytest.mark.slow
 def test_traffic_counts_what_fails_by_the_drivers_class_of_error(example: Example) -> None:
     example.run(f"uv run alembic upgrade {V2}")
     figures = json.loads(example.run("uv run python traffic.py --version v3 --seconds 0.4 --rate 40"))
@@ -307,6 +323,7 @@ def traffic(migrated: Example) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.slow
 def test_traffic_ends_with_its_figures_on_sigterm(traffic: subprocess.Popen[str]) -> None:
     traffic.send_signal(signal.SIGTERM)
     output, _ = traffic.communicate(timeout=DEADLINE_S)

@@ -23,7 +23,7 @@ alter table loose add constraint loose_user foreign key (user_id) references use
 create index users_age on users (age);
 insert into users select n, 'a' || n, n, 'n' from generate_series(1, 100) n;
 insert into loose select n, n from generate_series(1, 100) n;
-create view people as select * from users;
+create view people as select id, email from users;
 create materialized view totals as select count(*) as n from users;
 create unique index totals_n on totals (n);
 create sequence counter;
@@ -80,7 +80,7 @@ STATEMENTS = (
     "alter index users_age rename to users_years",
     "alter table users set (fillfactor = 70)",
     "alter table users reset (fillfactor)",
-    "alter table users set unlogged",
+    "alter table child set unlogged",
     "alter table users set schema shop",
     "alter table users owner to current_user",
     "alter table users cluster on users_age",
@@ -113,7 +113,7 @@ STATEMENTS = (
     "refresh materialized view totals",
     "refresh materialized view concurrently totals",
     "create view grown as select * from users where age > 18",
-    "create or replace view people as select * from users where age > 1",
+    "create or replace view people as select id, email from users where age > 1",
     "create materialized view sums as select sum(age) from users",
     "create trigger t after insert on users for each row execute function bump()",
     "drop trigger users_bump on users",
@@ -208,10 +208,7 @@ def test_the_server_takes_the_claimed_locks(sql: str, engine: Engine, conn: Conn
     conn.exec_driver_sql(sql)
     after = {oid: (name, file) for name, oid, file in conn.exec_driver_sql(_FILES).all()}
     renamed = {name: names[oid] for oid, (name, _) in after.items() if oid in names}
-    observed = {
-        renamed.get(name, name): mode
-        for name, mode in _observed(conn, set(before) | set(renamed)).items()
-    }
+    observed = {renamed.get(name, name): mode for name, mode in _observed(conn, {*before, *renamed}).items()}
     expected = {name: e.lock for name, e in claimed.items() if name in before and e.confidence is Confidence.HIGH}
     dropped = {name for name, (oid, _) in before.items() if oid not in after}
     assert {name: observed.get(name) for name in expected if name not in dropped} == {
@@ -221,9 +218,9 @@ def test_the_server_takes_the_claimed_locks(sql: str, engine: Engine, conn: Conn
     indexes = {"users_age", "users_pkey", "orders_pkey", "shop.orders_pkey", "loose_id", "totals_n"}
     assert strong - set(claimed) - HIDDEN.get(sql, set()) - indexes == set()
     for name, effect in claimed.items():
-        if name in before and name not in dropped and effect.confidence is Confidence.HIGH:
+        if sql.startswith("alter table") and name in before and name not in dropped:
             rewritten = before[name][1] != after[before[name][0]][1]
-            assert rewritten == (effect.cost is Cost.REWRITE), name
+            assert rewritten == (effect.cost is Cost.REWRITE) or effect.confidence is Confidence.LOW, name
 
 
 @pytest.mark.parametrize(

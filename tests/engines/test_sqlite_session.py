@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from handrail.engines.base import Cause, Purpose, for_url, is_opening
+from handrail.engines.base import Cause, Purpose, for_url, is_opening, transaction
 from handrail.errors import HandrailError, TargetRefused, Unreachable, UsageRefused
 
 CRASH_IN_WAL_MODE = """
@@ -157,6 +157,13 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
         pass
 
 
+@pytest.mark.parametrize("url", ["sqlite://test.db", "sqlite://me:pw@host/test.db", "sqlite:///test.db?timeout=soon"])
+def test_a_url_that_sqlite_cannot_mean_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(UsageRefused) as caught, for_url(url).connect(Purpose.READ):
+        pass
+    assert "pw@" not in f"{caught.value.what} {caught.value.why} {caught.value.fix}"
+
+
 def test_another_driver_is_refused(file: Path) -> None:
     with pytest.raises(UsageRefused, match="driver"), for_url(f"sqlite+pysqlcipher:///{file}").connect(Purpose.STATE):
         pass
@@ -245,6 +252,53 @@ def test_a_migration_takes_the_write_lock_where_it_begins_also_after_an_autocomm
             conn.rollback()
     with engine.connect(Purpose.READ) as conn:
         assert engine.catalog.snapshot(conn).tables == ()
+
+
+def test_two_transactions_on_our_own_tables_never_read_the_same_state(sqlite_url: str) -> None:
+    engine = for_url(f"{sqlite_url}?timeout=0.05")
+    with engine.connect(Purpose.STATE) as one, engine.connect(Purpose.STATE) as two:
+        one.exec_driver_sql("create table lease (token)")
+        with transaction(one):
+            with pytest.raises(DBAPIError) as caught:
+                two.exec_driver_sql("BEGIN")
+            one.exec_driver_sql("insert into lease select count(*) from lease")
+        assert engine.classify(caught.value) is Cause.LOCK_TIMEOUT
+        with transaction(two):
+            two.exec_driver_sql("insert into lease select count(*) from lease")
+        assert one.exec_driver_sql("select token from lease").scalars().all() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sql", "cause"),
+    [
+        ("pragma max_page_count = 3", "insert into users values (zeroblob(100000))", Cause.DISK_FULL),
+        ("create table strict_one (a integer) strict", "insert into strict_one values ('x')", Cause.CONSTRAINT),
+        ("create table keyed (a integer primary key)", "insert into keyed values ('x')", Cause.CONSTRAINT),
+        ("pragma query_only = on", "delete from users", Cause.READ_ONLY),
+        ("select 1", "attach '/nowhere/at/all.db' as other", Cause.UNREACHABLE),
+        ("select 1", "selec 1", Cause.OTHER),
+    ],
+)
+def test_what_sqlite_raises_is_classified_by_its_code(sqlite_url: str, prepare: str, sql: str, cause: Cause) -> None:
+    engine = for_url(sqlite_url)
+    with engine.connect(Purpose.STATE) as conn:
+        conn.exec_driver_sql("create table users (id)")
+        conn.exec_driver_sql(prepare)
+        with pytest.raises(DBAPIError) as caught:
+            conn.exec_driver_sql(sql)
+    assert engine.classify(caught.value) is cause
+
+
+def test_a_transaction_that_another_overtook_is_a_serialization_failure(sqlite_url: str, file: Path) -> None:
+    create(file, journal_mode="wal")
+    engine = for_url(sqlite_url)
+    with engine.connect(Purpose.STATE) as one, engine.connect(Purpose.STATE) as two:
+        one.exec_driver_sql("begin deferred")
+        one.exec_driver_sql("select * from users").all()
+        two.exec_driver_sql("insert into users values (2)")
+        with pytest.raises(DBAPIError) as caught:
+            one.exec_driver_sql("insert into users values (3)")
+    assert engine.classify(caught.value) is Cause.SERIALIZATION
 
 
 def test_a_sandbox_is_a_private_folder_that_goes_away(sqlite_url: str) -> None:

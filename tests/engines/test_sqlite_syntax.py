@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handrail.engines.base import Engine, Landed, Purpose, for_url
@@ -34,6 +34,7 @@ TEMPLATES = (
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TEMPLATES), literals | double_quoted, literals, comments)
 def test_no_literal_is_ever_shown(template: str, one: str, two: str, comment: str) -> None:
     shown = hide_literals(template.format(f"{comment}{one}", two))
@@ -42,6 +43,7 @@ def test_no_literal_is_ever_shown(template: str, one: str, two: str, comment: st
     assert "users" in shown
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     canonical(tokens(text))
@@ -145,6 +147,7 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.none() | names, expressions, st.booleans()), max_size=4))
 def test_every_check_is_found_with_its_name(checks: list[tuple[str | None, str, bool]]) -> None:
     named = [(f"constraint {quote(name)} " if name else "") + f"check ({text})" for name, text, _ in checks]
@@ -160,6 +163,7 @@ def test_every_check_is_found_with_its_name(checks: list[tuple[str | None, str, 
     assert sorted((c.name, c.definition) for c in found) == sorted(expected)
 
 
+@settings(deadline=None)
 @given(
     st.lists(names, min_size=2, max_size=5, unique_by=str.lower),
     st.sampled_from(

@@ -32,13 +32,16 @@ def run_migrations_online():
             context.run_migrations()
 
 
-def main():
-    application = current_app if has_app_context() else create_app()
-    with application.app_context():
-        if context.is_offline_mode():
-            run_migrations_offline()
-        else:
-            run_migrations_online()
+def run_migrations():
+    if context.is_offline_mode():
+        run_migrations_offline()
+    else:
+        run_migrations_online()
 
 
-main()
+if has_app_context():
+    run_migrations()
+else:
+    with create_app().app_context():
+        run_migrations()
+        current_app.extensions["migrate"].db.engine.dispose()

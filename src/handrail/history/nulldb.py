@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 from sqlalchemy.util import await_only
-from sqlalchemy.util.concurrency import in_greenlet
 
 from handrail.history.wire import Sent
 
@@ -299,7 +298,7 @@ class NullDialect:
     def _send(
         self, cursor: NullCursor, statement: str, parameters: Sequence[object], context: Any, *, escaped: bool = True
     ) -> None:
-        if self.is_async and in_greenlet():
+        if self.is_async:
             await_only(_no_wait())  # SQLAlchemy refuses an async call that never waited
         compiled = getattr(context, "compiled", None)
         cursor.describe(statement, [column.keyname for column in getattr(compiled, "_result_columns", None) or ()])

@@ -119,16 +119,31 @@ class _Reader:
             self._read_in_child(jobs, sending)
         os.close(sending)
         done: list[RecordedRevision] = []
+        ended = False
         try:
             with os.fdopen(receiving, "rb", buffering=0) as pipe:
                 for line in _lines(pipe.fileno(), self.limit_s):
                     done.append(msgspec.json.decode(line, type=RecordedRevision))
                     if len(done) == len(jobs):
                         return done
+                ended = True
+        except TimeoutError:
+            return [*done, _failed(jobs[len(done)], f"it did not come to an end within {self.limit_s:g} s")]
         finally:
-            os.kill(child, signal.SIGKILL)
+            if not ended:
+                os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-        return [*done, _lost(jobs[len(done)], status, self.limit_s)]
+        return [*done, _failed(jobs[len(done)], self._reason(jobs[len(done)], status))]
+
+    def _reason(self, job: _Job, status: int) -> str:
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BUG:
+            raise RuntimeError(f"reading {job.direction.value}() of {job.revision.id} failed in Handrail's own code")
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if number == signal.SIGXCPU:
+            return f"it used more than {self.limit_s:g} s of CPU time"
+        if number:
+            return f"the process that was reading it was ended by signal {number}"
+        return "its code ended the process that was reading it"
 
     def _read_in_child(self, jobs: list[_Job], sending: int) -> NoReturn:
         status = _BUG
@@ -164,7 +179,7 @@ class _Reader:
 
 
 def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
-    """Yield each line as it comes; end when the writer does, or when one takes longer than its time."""
+    """Yield each line as it comes, until the writer ends. Raises TimeoutError where one takes longer than its time."""
     pending = b""
     deadline = time.monotonic() + limit_s
     while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -175,17 +190,10 @@ def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
         for line in lines:
             deadline = time.monotonic() + limit_s
             yield line
+    raise TimeoutError
 
 
-def _lost(job: _Job, status: int, limit_s: float) -> RecordedRevision:
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BUG:
-        raise RuntimeError(f"reading {job.direction.value}() of {job.revision.id} failed in Handrail's own code")
-    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    reason = {
-        0: "its code ended the process that was reading it",
-        signal.SIGKILL: f"it did not come to an end within {limit_s:g} s",
-        signal.SIGXCPU: f"it used more than {limit_s:g} s of CPU time",
-    }.get(number, f"its code crashed the process that was reading it (signal {number})")
+def _failed(job: _Job, reason: str) -> RecordedRevision:
     return RecordedRevision(
         revision=job.revision.id,
         direction=job.direction,

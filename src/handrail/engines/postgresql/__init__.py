@@ -14,24 +14,22 @@ from handrail.engines.postgresql.session import Sessions
 from handrail.host.secrets import mask
 from handrail.model.target import Target
 
-# No lock; one row. pg_control_system() may be revoked, and a call in plain SQL is checked before CASE can spare it,
-# so it is asked through query_to_xml, which plans its text only when it is reached.
+# No lock; one row.
 _TARGET = text(
-    r"""
+    """
 select current_setting('server_version'),
        current_setting('server_version_num')::int / 10000,
        current_database(),
        current_user,
        coalesce(host(inet_server_addr()), 'socket'),
-       case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
-            then substring(query_to_xml('select system_identifier from pg_catalog.pg_control_system()', false, true, '')
-                           ::text from '<system_identifier>(\d+)')
-       end,
+       has_function_privilege('pg_catalog.pg_control_system()', 'execute'),
        (select oid::text from pg_catalog.pg_database where datname = current_database()),
        pg_is_in_recovery(),
        """  # noqa: S608 - joined with a constant of ours
     + activity.READ_ONLY_SQL
 )
+# A statement of its own, because its privilege is checked even where CASE would never reach the call.
+_SYSTEM_ID = text("select system_identifier::text from pg_catalog.pg_control_system()")
 
 
 def engine(url: URL) -> PostgreSQL:
@@ -64,9 +62,9 @@ class PostgreSQL:
         return self._sessions.open(purpose, run)
 
     def target(self, conn: Connection) -> Target:
-        """Return the facts about the database in one statement; `system_id` is '' where we may not read it."""
+        """Return the facts about the database in two statements; `system_id` is '' where we may not read it."""
         row = conn.execute(_TARGET).one()
-        server, major, database, user, host, system_id, oid, standby, read_only = row
+        server, major, database, user, host, may_read_system_id, oid, standby, read_only = row
         return Target(
             engine=self.name,
             url=mask(self.url.render_as_string(hide_password=True)),
@@ -75,7 +73,7 @@ class PostgreSQL:
             user=user,
             server=server,
             server_major=major,
-            system_id=system_id or "",
+            system_id=conn.execute(_SYSTEM_ID).scalar_one() if may_read_system_id else "",
             database_oid=oid,
             standby=standby,
             read_only=read_only,

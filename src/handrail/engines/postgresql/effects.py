@@ -196,12 +196,14 @@ def _comment(node: Node) -> Iterator[_Lock]:
     kind = library().pg_query_pb2.ObjectType.Name(node.objtype)
     target = unwrap(node.object)
     parts = strings(target.items) if kind_of(target) == "List" else []
-    if kind in {"OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE"}:
+    mode = SHARE_UPDATE_EXCLUSIVE
+    if kind == "OBJECT_COLUMN":
         parts = parts[:-1]
+    elif kind in {"OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJECT_POLICY", "OBJECT_RULE"}:
+        parts, mode = parts[:-1], ACCESS_SHARE
     elif kind not in _DROPPED_RELATIONS:
         return
     name = display(parts[-2] if len(parts) > 1 else "", parts[-1] if parts else ANYTHING)
-    mode = SHARE_UPDATE_EXCLUSIVE if kind != "OBJECT_TRIGGER" else ROW_EXCLUSIVE
     yield _Lock(relation=name, mode=mode)
 
 
@@ -216,8 +218,8 @@ def _lock_table(node: Node) -> Iterator[_Lock]:
 
 
 def _refresh(node: Node) -> Iterator[_Lock]:
-    mode = EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE
-    yield _Lock(relation=relation(node.relation), mode=mode, cost=Cost.REWRITE)
+    mode, cost = (EXCLUSIVE, Cost.SCAN) if node.concurrent else (ACCESS_EXCLUSIVE, Cost.REWRITE)
+    yield _Lock(relation=relation(node.relation), mode=mode, cost=cost)
 
 
 def _vacuum(node: Node) -> Iterator[_Lock]:

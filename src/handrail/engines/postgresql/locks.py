@@ -22,9 +22,16 @@ _MODE_NAMES = {mode.title().replace(" ", "") + "Lock": mode for mode in MODES}
 _AUTOVACUUM = "autovacuum worker"
 
 # No lock beyond the lock table's own short latches; one row per holder. Names are resolved like the statement's own,
-# exactly first, then as folded to lower case. An index stands for its table too, a parent for all below it.
+# exactly first, then as folded to lower case. An index stands for its table too, a parent for all below it. A prepared
+# transaction has no pid; it is known by the lock on its own transaction number.
 _BLOCKERS = text("""
-with recursive wanted as (
+with recursive locks as materialized (
+  select * from pg_catalog.pg_locks
+), prepared as (
+  select l.virtualtransaction, p.gid, p.owner, p.prepared
+  from locks l join pg_catalog.pg_prepared_xacts p on p.transaction = l.transactionid
+  where l.pid is null and l.locktype = 'transactionid' and l.granted
+), wanted as (
   select coalesce(to_regclass(name), to_regclass(lower(name)))::oid as oid
   from unnest(cast(:names as text[])) as name
   union
@@ -43,10 +50,9 @@ with recursive wanted as (
          l.pid, l.relation::regclass::text as relation, l.mode, a.usename, a.application_name, a.state, a.query,
          a.backend_type, p.gid, p.owner,
          coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float as age_s
-  from pg_catalog.pg_locks l join family f on f.oid = l.relation
+  from locks l join family f on f.oid = l.relation
   left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-  left join pg_catalog.pg_prepared_xacts p
-    on l.pid is null and l.virtualtransaction = '-1/' || p.transaction::text and p.database = current_database()
+  left join prepared p on l.pid is null and p.virtualtransaction = l.virtualtransaction
   where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
     and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
   order by l.pid, l.virtualtransaction, l.relation, array_position(cast(:modes as text[]), l.mode) desc
@@ -56,8 +62,14 @@ select * from holders where gid is not null or age_s >= :older_than_s order by a
 
 # As above; pid 0 in pg_blocking_pids stands for a prepared transaction.
 _WAITING_ON = text("""
-with waiting as (
-  select * from pg_catalog.pg_locks where pid = :pid and not granted
+with locks as materialized (
+  select * from pg_catalog.pg_locks
+), prepared as (
+  select l.virtualtransaction, p.gid, p.owner, p.prepared
+  from locks l join pg_catalog.pg_prepared_xacts p on p.transaction = l.transactionid
+  where l.pid is null and l.locktype = 'transactionid' and l.granted
+), waiting as (
+  select * from locks where pid = :pid and not granted
 )
 select nullif(b.pid, 0) as pid, coalesce(h.relation::regclass::text, 'a row or transaction') as relation,
        coalesce(h.mode, '') as mode, a.usename, a.application_name, a.state, a.query, a.backend_type, p.gid, p.owner,
@@ -65,7 +77,7 @@ select nullif(b.pid, 0) as pid, coalesce(h.relation::regclass::text, 'a row or t
 from (select distinct unnest(pg_blocking_pids(:pid)) as pid) b
 left join pg_catalog.pg_stat_activity a on a.pid = b.pid
 left join lateral (
-  select l.relation, l.mode, l.virtualtransaction from pg_catalog.pg_locks l join waiting w
+  select l.relation, l.mode, l.virtualtransaction from locks l join waiting w
     on w.locktype = l.locktype and w.database is not distinct from l.database
    and w.relation is not distinct from l.relation and w.transactionid is not distinct from l.transactionid
    and w.virtualxid is not distinct from l.virtualxid and w.objid is not distinct from l.objid
@@ -73,7 +85,7 @@ left join lateral (
   order by l.granted desc, array_position(cast(:modes as text[]), l.mode) desc
   limit 1
 ) h on true
-left join pg_catalog.pg_prepared_xacts p on b.pid = 0 and h.virtualtransaction = '-1/' || p.transaction::text
+left join prepared p on b.pid = 0 and p.virtualtransaction = h.virtualtransaction
 order by age_s desc, pid
 """)
 

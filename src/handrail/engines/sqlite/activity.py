@@ -13,8 +13,8 @@ from handrail.engines.base import Refusal
 from handrail.engines.sqlite.diagnosis import unwritable
 from handrail.engines.sqlite.session import connected_file
 
-# SHARED lock; reads one page of every b-tree page's parent, so it is asked only where space is short. The module is a
-# build option: https://www.sqlite.org/dbstat.html.
+# SHARED lock; reads every page of the file, so it is asked only where space is short. The module is a build option:
+# https://www.sqlite.org/dbstat.html.
 _LARGEST = text("""
 select max(size) from (
   select coalesce(m.tbl_name, s.name) as owner, sum(s.pgsize) as size

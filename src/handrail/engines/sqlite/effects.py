@@ -62,8 +62,7 @@ def _cost(read: Shape) -> Cost:
 def _cost_of_create(read: Shape) -> Cost:
     if read.kind == "INDEX":
         return Cost.SCAN
-    from_query = read.kind == "TABLE" and read.body[1:2] and read.body[1].upper() == "AS"
-    return Cost.REWRITE if from_query else Cost.INSTANT
+    return Cost.REWRITE if read.from_query else Cost.INSTANT
 
 
 def _effect(relation: str, cost: Cost, confidence: Confidence) -> Effect:

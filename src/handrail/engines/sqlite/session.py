@@ -43,6 +43,12 @@ def file_of(url: URL) -> Path:
             why="Handrail opens SQLite files with Python's own sqlite3 module",
             fix="write the environment's url as sqlite:///path/to/file.db",
         )
+    if url.host or url.username or url.password or url.port:
+        raise UsageRefused(
+            what="the database URL cannot be used; nothing was touched",
+            why="it names a server or a user, which SQLite does not have; a path follows three slashes",
+            fix="write it as sqlite:///path/to/file.db, or sqlite:////path/to/file.db from the root",
+        )
     database = url.database or ":memory:"
     memory = database == ":memory:" or url.query.get("mode") == "memory"
     if database.startswith("file:") and "uri" in url.query:
@@ -68,7 +74,7 @@ def connected_file(conn: Connection) -> Path:
 def connect(url: URL, purpose: Purpose) -> Iterator[Connection]:
     """Open one connection and close it at the end. Raises Unreachable, TargetRefused or UsageRefused."""
     file = file_of(url)
-    timeout_s = float(str(url.query.get("timeout", BUSY_TIMEOUT_S)))
+    timeout_s = _timeout_s(url)
     if purpose is Purpose.READ:
         with readable(file) as found, _opened(found, file, purpose, timeout_s) as conn:
             yield conn
@@ -80,12 +86,26 @@ def connect(url: URL, purpose: Purpose) -> Iterator[Connection]:
         yield conn
 
 
+def _timeout_s(url: URL) -> float:
+    written = url.query.get("timeout", str(BUSY_TIMEOUT_S))
+    try:
+        return float(str(written))
+    except ValueError as exc:
+        raise UsageRefused(
+            what="the timeout in the database URL cannot be used; nothing was touched",
+            why=f"{written!r} is not a number of seconds",
+            fix="write it as ?timeout=5",
+        ) from exc
+
+
 @contextmanager
 def _opened(url: URL, file: Path, purpose: Purpose, timeout_s: float) -> Iterator[Connection]:
     arguments = {"isolation_level": None, "timeout": timeout_s}
     engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
     if purpose is Purpose.MIGRATE:
         event.listen(engine, "begin", _begin_immediate)
+    if purpose is Purpose.STATE:
+        event.listen(engine, "before_cursor_execute", _as_writer, retval=True)
     with opening():
         try:
             conn = engine.connect()
@@ -122,3 +142,19 @@ def _begin_immediate(conn: Connection) -> None:
         return
     driver_of(conn).isolation_level = None
     conn.exec_driver_sql(_BEGIN)
+
+
+def _as_writer(
+    conn: Connection,  # noqa: ARG001 - the event's shape
+    cursor: sqlite3.Cursor,  # noqa: ARG001 - the event's shape
+    statement: str,
+    parameters: object,
+    context: object,  # noqa: ARG001 - the event's shape
+    executemany: bool,  # noqa: ARG001, FBT001 - the event's shape
+) -> tuple[str, object]:
+    """Begin every transaction on our own tables with the write lock.
+
+    A plain BEGIN that reads first and writes later is refused at once, without waiting, when another one does the same:
+    https://www.sqlite.org/lang_transaction.html.
+    """
+    return (_BEGIN if statement == "BEGIN" else statement), parameters

@@ -127,8 +127,8 @@ def _created(conn: Connection, read: Shape) -> Landed:
     if found is None:
         return Landed.NO
     kept = shape(found)
-    from_query = read.kind == "TABLE" and read.body[1:2] and read.body[1].upper() == "AS"  # SQLite writes its own text
-    if from_query or (kept and syntax.canonical(kept.body[1:]) == syntax.canonical(read.body[1:])):
+    same = kept is not None and syntax.canonical(kept.body[1:]) == syntax.canonical(read.body[1:])
+    if same or read.from_query:
         return Landed.YES
     return Landed.UNKNOWN
 

@@ -170,6 +170,11 @@ class Shape:
     temporary: bool = False
     body: tuple[str, ...] = ()
 
+    @property
+    def from_query(self) -> bool:
+        """Whether it is CREATE TABLE AS, whose text SQLite writes by itself."""
+        return self.kind == "TABLE" and [word.upper() for word in self.body[1:2]] == ["AS"]
+
     def has(self, word: str) -> bool:
         """Whether that keyword occurs anywhere in the statement."""
         return any(token.upper() == word for token in self.words)
