@@ -20,7 +20,7 @@ from handrail.engines.postgresql.server import Server
 SOURCE = Path(__file__).parent.parent / "examples" / "htstatus"
 V1, V2, V3 = "1d7c35f0a2b8", "59c0d7e8b4f1", "8ce6b1d49f37"
 BEFORE_HEAD, HEAD = "7bd5a30f8e26", V3
-DEADLINE_S = 60
+DEADLINE_S = 120
 
 SNIPPET = """\
 from models import db, Players, User, Match

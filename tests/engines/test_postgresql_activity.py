@@ -10,15 +10,18 @@ import pytest
 from sqlalchemy import Connection, make_url
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
-from handrail.engines.postgresql.statements import progress
+from handrail.engines.postgresql.sandbox import fresh_database
+from handrail.engines.postgresql.server import Server
 
 
-@pytest.fixture
-def engine(postgresql_url: str) -> Engine:
-    engine = for_url(postgresql_url)
-    with engine.connect(Purpose.STATE) as conn:
-        conn.exec_driver_sql("create table users (id integer primary key); insert into users values (1)")
-    return engine
+@pytest.fixture(scope="module")
+def engine(handrail_postgresql: Server) -> Iterator[Engine]:
+    """One database for the tests that leave it as they found it."""
+    with fresh_database(handrail_postgresql) as url:
+        engine = for_url(url)
+        with engine.connect(Purpose.STATE) as conn:
+            conn.exec_driver_sql("create table users (id integer primary key); insert into users values (1)")
+        yield engine
 
 
 def _refusals(engine: Engine, oldest_transaction_s: float = 600) -> list[str]:
@@ -67,7 +70,8 @@ def test_an_old_prepared_transaction_is_refused_by_its_gid(engine: Engine) -> No
 
 
 @pytest.mark.parametrize("purpose", [Purpose.READ, Purpose.STATE])
-def test_a_read_only_database_is_refused_also_when_looked_at_read_only(purpose: Purpose, engine: Engine) -> None:
+def test_a_read_only_database_is_refused_also_when_looked_at_read_only(purpose: Purpose, postgresql_url: str) -> None:
+    engine = for_url(postgresql_url)
     with engine.connect(purpose) as conn:
         assert not engine.target(conn).read_only
     with engine.connect(Purpose.STATE) as conn:
@@ -97,7 +101,7 @@ def test_a_session_is_ended_only_when_pid_and_start_agree(engine: Engine) -> Non
 
 def test_no_index_build_no_progress(engine: Engine) -> None:
     with engine.connect(Purpose.STATE) as conn:
-        assert progress(conn, engine.activity.session(conn)[0]) is None
+        assert engine.statements.progress(conn, engine.activity.session(conn)[0]) is None
 
 
 def test_progress_names_whom_a_concurrent_build_waits_for(engine: Engine) -> None:
@@ -106,13 +110,9 @@ def test_progress_names_whom_a_concurrent_build_waits_for(engine: Engine) -> Non
         with _open_transaction(engine) as holder:
             holder.exec_driver_sql("update users set id = 3")
             holder_pid = holder.exec_driver_sql("select pg_backend_pid()").scalar_one()
-            building = threading.Thread(
-                target=lambda: builder.exec_driver_sql(
-                    "set lock_timeout = 0; create index concurrently i on users (id)".split("; ")[1]
-                ),
-                daemon=True,
-            )
             builder.exec_driver_sql("set lock_timeout = 0")
+            sql = "create index concurrently users_again on users (id)"
+            building = threading.Thread(target=lambda: builder.exec_driver_sql(sql), daemon=True)
             building.start()
             seen = engine.statements.progress(conn, pid)
             while building.is_alive() and (seen is None or not seen.waiting_for):
@@ -142,7 +142,9 @@ def _pooler(engine: Engine) -> Iterator[Engine]:
             _relay(server, client, b"K\x00\x00\x00")
 
         threading.Thread(target=serve, daemon=True).start()
-        url = make_url(str(engine.url)).set(host="127.0.0.1", port=port, query={"sslmode": "disable", "gssencmode": "disable"})
+        url = make_url(str(engine.url)).set(
+            host="127.0.0.1", port=port, query={"sslmode": "disable", "gssencmode": "disable"}
+        )
         yield for_url(url)
 
 
@@ -151,7 +153,7 @@ def _relay(source: socket.socket, target: socket.socket, key_message: bytes) -> 
         while data := source.recv(65536):
             at = data.find(key_message) if key_message else -1
             if at >= 0:  # type, length, process number
-                data = data[: at + 5] + struct.pack("!i", 4711) + data[at + 9 :]  # noqa: PLW2901 - one message is edited
+                data = data[: at + 5] + struct.pack("!i", 4711) + data[at + 9 :]
                 key_message = b""
             target.sendall(data)
     except OSError:

@@ -13,15 +13,17 @@ from sqlalchemy import URL, make_url
 from handrail.engines.base import Cause, Engine, Purpose, for_url, is_opening
 from handrail.engines.postgresql.binaries import find_any
 from handrail.engines.postgresql.causes import sqlstate
-from handrail.engines.postgresql.server import start
+from handrail.engines.postgresql.sandbox import fresh_database
+from handrail.engines.postgresql.server import Server, start
 from handrail.errors import HandrailError, Unreachable
 
 CANARY = "k4n%ri@e:n/vo gel"
 
 
-@pytest.fixture
-def engine(postgresql_url: str) -> Engine:
-    return for_url(postgresql_url)
+@pytest.fixture(scope="module")
+def engine(handrail_postgresql: Server) -> Iterator[Engine]:
+    with fresh_database(handrail_postgresql) as url:
+        yield for_url(url)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,12 @@ def test_read_sessions_cannot_write_and_migrating_ones_can(engine: Engine) -> No
             conn.exec_driver_sql("create table t (id integer)")
         assert engine.classify(caught.value) is Cause.READ_ONLY
     with engine.connect(Purpose.MIGRATE) as conn, conn.begin():
-        conn.exec_driver_sql("create table t (id integer)")
+        conn.exec_driver_sql("create table kept (id integer)")
     with engine.connect(Purpose.STATE) as conn:
-        conn.exec_driver_sql("insert into t values (1)")
+        conn.exec_driver_sql("insert into kept values (1)")
         assert conn.exec_driver_sql("show application_name").scalar_one() == "handrail"
     with engine.connect(Purpose.READ) as conn:
-        assert conn.exec_driver_sql("select count(*) from t").scalar_one() == 1
+        assert conn.exec_driver_sql("select count(*) from kept").scalar_one() == 1
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_the_right_password_with_special_characters_works(guarded: URL) -> None:
 
 def test_a_missing_password_is_asked_for(guarded: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSFILE", "/nowhere")
-    error = _failure(guarded.set(password=None))
+    error = _failure(guarded._replace(password=None))
     assert error.what.startswith("the server wants a password for user guest")
 
 

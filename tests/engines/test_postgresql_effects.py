@@ -239,7 +239,14 @@ def test_statements_that_refuse_transactions_have_the_documented_lock(sql: str, 
 
 
 @pytest.mark.parametrize(
-    "sql", ["do 'begin end'", "call p()", "alter tabel users", "drop owned by me", "import foreign schema a from server b into c"]
+    "sql",
+    [
+        "do 'begin end'",
+        "call p()",
+        "alter tabel users",
+        "drop owned by me",
+        "import foreign schema a from server b into c",
+    ],
 )
 def test_what_is_not_understood_is_assumed_the_worst(sql: str, engine: Engine) -> None:
     (effect,) = engine.effects.effects(sql, server_major=18)

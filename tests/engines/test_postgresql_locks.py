@@ -9,22 +9,29 @@ import pytest
 from sqlalchemy import Connection
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
+from handrail.engines.postgresql.sandbox import fresh_database
+from handrail.engines.postgresql.server import Server
 
 DEADLINE_S = 20
 
+SETUP = """
+create schema shop;
+create table users (id integer primary key, name text);
+create table shop."Orders" (id integer);
+create table parted (id integer) partition by list (id);
+create table part_1 partition of parted for values in (1);
+insert into users values (1, 'a');
+"""
 
-@pytest.fixture
-def engine(postgresql_url: str) -> Engine:
-    engine = for_url(postgresql_url)
-    with engine.connect(Purpose.STATE) as conn:
-        conn.exec_driver_sql(
-            "create schema shop; create table users (id integer primary key, name text);"
-            ' create table shop."Orders" (id integer);'
-            " create table parted (id integer) partition by list (id);"
-            " create table part_1 partition of parted for values in (1);"
-            " insert into users values (1, 'a')"
-        )
-    return engine
+
+@pytest.fixture(scope="module")
+def engine(handrail_postgresql: Server) -> Iterator[Engine]:
+    """One database for all tests; each rolls back what it does."""
+    with fresh_database(handrail_postgresql) as url:
+        engine = for_url(url)
+        with engine.connect(Purpose.STATE) as conn:
+            conn.exec_driver_sql(SETUP)
+        yield engine
 
 
 @contextmanager

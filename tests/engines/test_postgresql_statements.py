@@ -69,7 +69,7 @@ def test_kind_of(sql: str, kind: StatementKind, engine: Engine) -> None:
         ("select 'geheim', 12, 1.5 from t where a = $1", "select ?, ?, ? from t where a = $1"),
         ("select 'it''s' /* geheim */ , E'\\'x' -- geheim\n from t", "select ? , ? from t"),
         ("select $body$geheim 'x'$body$, x'1F', b'01', U&'\\0041'", "select ?, ?, ?, ?"),
-        ('select "Größe" from t where a = \'ü\'', 'select "Größe" from t where a = ?'),
+        ("select \"Größe\" from t where a = 'ü'", 'select "Größe" from t where a = ?'),
         ("alter role me password 'geheim'", "alter role me password ?"),
         ("select 'unfinished geheim", "<unreadable statement>"),
     ],

@@ -14,7 +14,7 @@ from handrail.model.plan import Plan, Step
 from handrail.model.revision import Revision
 from handrail.model.run import Judgement
 from handrail.model.status import EnvironmentStatus, Status
-from handrail.model.verdict import Verdict
+from handrail.model.verdict import Confidence, Verdict
 
 _MARK = {Verdict.PASS: "ok", Verdict.WARN: "warn", Verdict.UNKNOWN: "unknown", Verdict.FAIL: "FAIL"}
 
@@ -87,7 +87,8 @@ def _locks(effects: tuple[tuple[Effect, ...], ...]) -> Iterator[str]:
             told.add(key)
             where = "some relation (not understood)" if effect.relation == "*" else effect.relation
             whom = effect.blocks.name.lower().replace("_", " ")
-            yield f"lock: {effect.lock} on {where}, blocks {whom}, {effect.cost.value}"
+            worst = "" if effect.confidence is Confidence.HIGH else " at worst"
+            yield f"lock: {effect.lock} on {where}, blocks {whom}, {effect.cost.value}{worst}"
 
 
 def finding(value: Finding) -> tuple[str, ...]:
