@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import current_app
 from projects import write, write_flask
 
 from handrail.errors import ProjectUnreadable
@@ -113,6 +114,13 @@ def test_an_env_py_that_does_more_than_configure_says_why(env_py: str, reason: s
     assert reason in drives
 
 
+@pytest.mark.parametrize(
+    "settles", ["SET lock_timeout = '4s'", "set local statement_timeout to 0", "PRAGMA foreign_keys = OFF"]
+)
+def test_settings_that_handrail_settles_itself_are_no_reason(settles: str, tmp_path: Path) -> None:
+    assert _captured(tmp_path, _online(before=f"connection.exec_driver_sql({settles!r})")).drives == ()
+
+
 def test_what_the_models_ask_of_another_engine_is_no_reason(tmp_path: Path) -> None:
     env_py = "from sqlalchemy import create_engine\ncreate_engine('sqlite://').connect().exec_driver_sql('select 1')\n"
     assert _captured(tmp_path, env_py + _online(configure="render_as_batch=True")).drives == ()
@@ -128,17 +136,21 @@ def test_what_the_models_ask_of_another_engine_is_no_reason(tmp_path: Path) -> N
         ("from alembic import context\n", "it never calls context.configure()"),
         (_online().replace("context.run_migrations()", "pass"), "it never calls context.run_migrations()"),
         (
-            "from alembic import context\n"
-            "context.configure(url='postgresql://', literal_binds=True)\n"
-            "with context.begin_transaction():\n    context.run_migrations()\n",
+            (
+                "from alembic import context\n"
+                "context.configure(url='postgresql://', literal_binds=True)\n"
+                "with context.begin_transaction():\n    context.run_migrations()\n"
+            ),
             "only knows offline mode",
         ),
         (
-            "from alembic import context\nfrom sqlalchemy import create_engine\n"
-            "for name in 'ab':\n"
-            "    with create_engine('sqlite://').connect() as connection:\n"
-            "        context.configure(connection=connection)\n"
-            "        context.run_migrations()\n",
+            (
+                "from alembic import context\nfrom sqlalchemy import create_engine\n"
+                "for name in 'ab':\n"
+                "    with create_engine('sqlite://').connect() as connection:\n"
+                "        context.configure(connection=connection)\n"
+                "        context.run_migrations()\n"
+            ),
             "calls context.configure() 2 times",
         ),
     ],
@@ -150,7 +162,9 @@ def test_an_env_py_that_cannot_be_used_is_refused_with_the_reason(env_py: str, s
 
 
 def test_no_password_is_in_what_an_env_py_raises_or_prints(tmp_path: Path) -> None:
-    raising = "from alembic import context\nraise RuntimeError('cannot use ' + context.config.attributes['sqlalchemy.url'])"
+    raising = (
+        "from alembic import context\nraise RuntimeError('cannot use ' + context.config.attributes['sqlalchemy.url'])"
+    )
     with pytest.raises(ProjectUnreadable) as refused:
         _captured(tmp_path / "a", raising, url="postgresql+psycopg://u:canary-77@127.0.0.1:1/x")
     assert "canary-77" not in str(refused.value) + refused.value.why
@@ -170,8 +184,6 @@ def test_an_env_py_leaves_no_bytecode_and_runs_once(tmp_path: Path) -> None:
 def test_the_applications_context_is_kept_for_the_revisions(tmp_path: Path) -> None:
     written = write_flask(tmp_path, url="sqlite://")
     env = capture(written.project, url="sqlite:///x.db")
-    from flask import current_app
-
     with env.entered():
         assert "migrate" in current_app.extensions
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from projects import Written, write, write_flask
 from sqlalchemy import Connection, inspect, text
@@ -34,7 +35,7 @@ class Log:
         self.sent.append((sql, origin, autocommit))
         return True
 
-    def after(self, sql: str, *, origin: Origin, autocommit: bool) -> None:
+    def after(self, sql: str, *, origin: Origin, autocommit: bool) -> None:  # noqa: ARG002 - the hooks' signature
         self.done.append(sql)
 
     def before_commit(self) -> None:
@@ -175,8 +176,6 @@ def _wire(conn: Connection, sent: list[str]) -> Iterator[None]:
         yield
         driver.set_trace_callback(None)
         return
-    import psycopg
-
     with tempfile.TemporaryFile("w+") as trace:
         driver.pgconn.trace(trace.fileno())
         driver.pgconn.set_trace_flags(psycopg.pq.Trace.SUPPRESS_TIMESTAMPS)
@@ -190,7 +189,10 @@ def _wire(conn: Connection, sent: list[str]) -> Iterator[None]:
             sent.append(found[1])
 
 
-_OF_THE_DRIVER = re.compile(r"\s*(begin|commit|rollback|--|select .*(pg_catalog|alembic_version|pragma_)|pragma|show )", re.I | re.S)
+_OF_THE_DRIVER = re.compile(
+    r"\s*(begin|commit|rollback|--|select .*(pg_catalog|alembic_version|pragma_)|pragma|show )",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @pytest.mark.parametrize("direction", Direction)
@@ -393,7 +395,8 @@ def test_the_projects_own_callbacks_are_called_before_ours(database: Database) -
     )
     env_py.write_text(
         "import json\n\ndef theirs(ctx, step, heads, run_args):\n"
-        "    ctx.connection.exec_driver_sql(f'create table theirs_{step.up_revision_id} (id int)')\n" + env_py.read_text()
+        "    ctx.connection.exec_driver_sql(f'create table theirs_{step.up_revision_id} (id int)')\n"
+        + env_py.read_text()
     )
     database.written.revision("pass")
 
@@ -474,11 +477,13 @@ def test_children_survive_a_batch_recreate_of_their_parent(sqlite: Database) -> 
 def test_an_env_py_that_drives_is_refused_before_anything_is_touched(database: Database) -> None:
     env_py = database.written.env_py
     env_py.write_text(
-        env_py.read_text().replace("context.configure(\n            connection", "connection.exec_driver_sql('SET x = 1')\n"
-        "        context.configure(\n            connection")
+        env_py.read_text().replace(
+            "context.configure(\n            connection",
+            "connection.exec_driver_sql('SET x = 1')\n        context.configure(\n            connection",
+        )
     )
     database.written.revision("op.execute('create table t (id int)')")
-    with pytest.raises(ProjectUnreadable, match="env.py does more than configure"):
+    with pytest.raises(ProjectUnreadable, match=r"env\.py does more than configure"):
         database.run("0001")
     assert database.tables() == set()
 

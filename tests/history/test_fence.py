@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
+import psycopg2
 import pytest
 from projects import Written, write, write_flask
 from sqlalchemy import create_engine, text
@@ -184,7 +186,7 @@ def test_an_engine_made_under_refuse_is_refused_with_the_line_of_the_project(tmp
         f"create_engine('postgresql+psycopg://u@127.0.0.1:{server.port}/x').connect()\n"
     )
     with fence(Fence.REFUSE) as fenced, pytest.raises(FenceBreach) as breach:
-        exec(compile(script.read_text(), str(script), "exec"), {})
+        exec(compile(script.read_text(), str(script), "exec"), {})  # noqa: S102 - project code of the test
     assert f"{script}:3" in breach.value.why
     assert len(fenced.attempts) == 1
     assert server.connections == 0
@@ -202,20 +204,16 @@ def test_an_engine_made_under_refuse_is_refused_with_the_line_of_the_project(tmp
 )
 def test_a_driver_used_directly_under_refuse_is_refused(code: str, server: Server) -> None:
     with fence(Fence.REFUSE), pytest.raises(FenceBreach):
-        exec(code.format(port=server.port), {})
+        exec(code.format(port=server.port), {})  # noqa: S102 - project code of the test
     assert server.connections == 0
 
 
 def test_drivers_are_as_before_when_the_fence_is_down() -> None:
-    import psycopg
-    import psycopg2
-    from psycopg import Connection
-
-    before = (psycopg.connect, psycopg2.connect, Connection.connect)
+    before = (psycopg.connect, psycopg2.connect, psycopg.Connection.connect)
     finders = list(sys.meta_path)
     with fence(Fence.NULL):
         assert psycopg.connect is not before[0]
-    assert (psycopg.connect, psycopg2.connect, Connection.connect) == before
+    assert (psycopg.connect, psycopg2.connect, psycopg.Connection.connect) == before
     assert sys.meta_path == finders
 
 
@@ -224,7 +222,7 @@ def test_a_driver_imported_under_the_fence_is_fenced_too(tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "MySQLdb", raising=False)
     with fence(Fence.NULL) as fenced:
-        import MySQLdb
+        import MySQLdb  # noqa: PLC0415 - the moment of the import is what is tested
 
         MySQLdb.connect("anywhere").cursor().execute("select 1")
     assert [attempt.what for attempt in fenced.attempts] == ["MySQLdb.connect()"]
@@ -265,8 +263,8 @@ def test_project_code_finds_tame_surroundings(
 ) -> None:
     logger = logging.getLogger("somebody.elses")
     with fence(Fence.NULL) as fenced:
-        print("to stdout")
-        print("to stderr", file=sys.stderr)
+        sys.stdout.write("to stdout\n")
+        sys.stderr.write("to stderr\n")
         logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
         assert sys.dont_write_bytecode
         with pytest.raises(SystemExit):
@@ -291,7 +289,7 @@ def test_inside_lifted_everything_is_as_outside(
     with fence(Fence.NULL) as fenced:
         assert "PGPASSWORD" not in os.environ
         with fenced.lifted():
-            print("ours")
+            sys.stdout.write("ours\n")
             assert os.environ["PGPASSWORD"] == "x"
             with create_engine(sqlite_url).connect() as connection:
                 assert connection.execute(text("select 1")).scalar() == 1

@@ -129,8 +129,9 @@ def test_statements_have_the_servers_placeholders_and_values_beside_them(
         t = sa.table("t", sa.column("id", sa.Integer), sa.column("name", sa.String))
         op.bulk_insert(t, [{"id": 1, "name": "o'x"}, {"id": 2, "name": None}])
         op.execute("UPDATE t SET name = 'a%b' WHERE name LIKE '50%'")
-        op.get_bind().exec_driver_sql("DELETE FROM t WHERE name LIKE '%%x'" if "sqlite" not in op.get_bind().dialect.name
-                                      else "DELETE FROM t WHERE name LIKE '%x'")
+        bind = op.get_bind()
+        percent = "%" if bind.dialect.name == "sqlite" else "%%"
+        bind.exec_driver_sql(f"DELETE FROM t WHERE name LIKE '{percent}x'")
         """,
         url,
     )
@@ -211,7 +212,10 @@ def test_a_nameless_constraint_is_seen_before_it_fails(tmp_path: Path) -> None:
     ("code", "reason"),
     [
         ("while True:\n    pass", "it did not come to an end within 4 s"),
-        ("while True:\n    try:\n        op.execute('x')\n    except Exception:\n        pass", "more than 10,000 statements"),
+        (
+            "while True:\n    try:\n        op.execute('x')\n    except Exception:\n        pass",
+            "more than 10,000 statements",
+        ),
         ("raise SystemExit(1)", "line 12: it called sys.exit(1)"),
         ("import os\nos._exit(0)", "line 13: it called sys.exit(0)"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "was ended by signal 9"),
@@ -286,7 +290,7 @@ def test_a_batch_recreate_on_sqlite_says_that_it_needs_the_live_table(tmp_path: 
         ("batch_alter_table", "t"),
         ("execute", None),
     ]
-    assert [(s.exact, s.sql) for s in reading.statements][0] == (False, "create table u (id int)")
+    assert (reading.statements[0].exact, reading.statements[0].sql) == (False, "create table u (id int)")
 
 
 def test_a_print_reaches_no_output(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -65,11 +65,7 @@ class Rehearsed:
 
 def dry_run(ports: Ports, request: Request) -> Rehearsed:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
-    standing = planning.look(ports)
-    refuse_stranger(ports, standing)
-    if not request.finishes:
-        planning.refuse_half_applied(ports, standing)
-    plan = planning.make_plan(ports, standing, request.way(standing))
+    plan = _plan(ports, request, planning.look(ports))
     return Rehearsed(plan=plan, gates=planning.judge_gates(ports, plan), refusals=refusals(ports))
 
 
@@ -106,10 +102,12 @@ def refuse_stranger(ports: Ports, standing: Standing) -> None:
 
 
 def _plan(ports: Ports, request: Request, standing: Standing) -> Plan:
-    refuse_stranger(ports, standing)
     if not request.finishes:
         planning.refuse_half_applied(ports, standing)
-    return planning.make_plan(ports, standing, request.way(standing))
+    way = request.way(standing)
+    if way:
+        refuse_stranger(ports, standing)
+    return planning.make_plan(ports, standing, way)
 
 
 def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:

@@ -82,8 +82,8 @@ class _AfterImport(importlib.abc.MetaPathFinder):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,
-        target: ModuleType | None = None,  # noqa: ARG002 - importlib's
+        path: Sequence[str] | None,  # noqa: ARG002 - importlib's signature
+        target: ModuleType | None = None,  # noqa: ARG002 - importlib's signature
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname not in OPENERS or fullname in self._finding:
             return None

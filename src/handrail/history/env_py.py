@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -63,6 +64,13 @@ _HARMLESS_CONNECT_ARGS = frozenset(
     }
 )
 _HARMLESS_EXECUTION_OPTIONS = frozenset({"logging_token", "compiled_cache", "stream_results", "yield_per"})
+#: Statements that only settle env.py's own session in what Handrail settles for its sessions itself.
+_HARMLESS_STATEMENT = re.compile(
+    r"\s*(?:PRAGMA\b"
+    r"|SET\s+(?:LOCAL\s+|SESSION\s+)?"
+    r"(?:application_name|client_encoding|idle_in_transaction_session_timeout|lock_timeout|statement_timeout)\b)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,14 +184,16 @@ class _Seen:
         """Whether a connection was ever configured."""
         return any(options["connection"] is not None for options in self.configured)
 
-    def opened(self, connection: NullConnection) -> None:
+    def opened(self, connection: NullConnection, /) -> None:
         """Note a connection's own arguments."""
         telling = [name for name in connection.connect_args if name not in _HARMLESS_CONNECT_ARGS]
         if telling:
             self._sent.append((connection.owner, f"it connects with connect_args {', '.join(telling)}"))
 
-    def sent(self, connection: NullConnection, sent: Sent) -> None:
+    def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Note a statement of env.py's own."""
+        if _HARMLESS_STATEMENT.match(sent.sql):
+            return
         where = _where(caller(sys._getframe(1)))  # noqa: SLF001 - the only way to see who calls
         self._sent.append((connection.owner, secrets.mask(f"it sends {' '.join(sent.sql.split())!r}{where}")))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, select
 
 from handrail.errors import HandrailError, ProjectUnreadable
 from handrail.history.env_py import EnvPy
@@ -97,12 +97,14 @@ def run(
 
 def _standing(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
     """Return the rows of the version table, None where there is no table."""
+    # Whatever else env.py configures says nothing about where the table is.
     options = {"version_table": env.version_table, "version_table_schema": env.version_table_schema}
     context = MigrationContext.configure(connection=conn, opts=options)
     try:
         if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
             return None
-        return tuple(sorted(context.get_current_heads()))
+        rows = conn.execute(select(context._version.c.version_num))  # noqa: SLF001 - as get_current_heads() reads it
+        return tuple(sorted(row[0] for row in rows))
     finally:
         conn.rollback()
 

@@ -26,7 +26,6 @@ from handrail.model.operation import Place
 if TYPE_CHECKING:
     from sqlalchemy.engine.default import DefaultDialect
 
-RawConnect = Callable[[], object]
 _Creator = Callable[..., object]
 _WrapCreator = Callable[[Pool, _Creator], _Creator]
 _Entrypoint = Callable[[URL], "type[DefaultDialect]"]
@@ -37,12 +36,10 @@ class Fence(Enum):
 
     NULL: it gets one to a database that executes nothing, for reading the project.
     REFUSE: it gets a FenceBreach, for running a migration on the connection Handrail opened.
-    REDIRECT: its engines get connections that Handrail makes, for an env.py that runs the migration itself.
     """
 
     NULL = "null"
     REFUSE = "refuse"
-    REDIRECT = "redirect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +56,10 @@ class Attempt:
 class Fenced:
     """The fence while it is up."""
 
-    def __init__(self, mode: Fence, *, server_major: int | None = None, raw_connect: RawConnect | None = None) -> None:
+    def __init__(self, mode: Fence, *, server_major: int | None = None) -> None:
         self.mode = mode
         self.listener: Tape | None = None
         self._server_major = server_major
-        self._raw_connect = raw_connect
         self._attempts: list[Attempt] = []
         # What a migration really starts in an environment belongs to its operator; what is only read gets nothing.
         self._surroundings = Surroundings(scrub=mode is Fence.NULL)
@@ -99,12 +95,12 @@ class Fenced:
 
     # The Tape of every null connection made under this fence.
 
-    def opened(self, connection: NullConnection) -> None:
+    def opened(self, connection: NullConnection, /) -> None:
         """Pass it on."""
         if self.listener is not None:
             self.listener.opened(connection)
 
-    def sent(self, connection: NullConnection, sent: Sent) -> None:
+    def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Pass it on; a null connection outlives its fence only to refuse."""
         if _up is not self or self.mode is not Fence.NULL:
             holder = _up or self
@@ -136,9 +132,6 @@ class Fenced:
         return stack
 
     def _connected(self, pool: Pool, creator: _Creator) -> object:
-        if self.mode is Fence.REDIRECT and self._raw_connect is not None:
-            with self.lifted():
-                return self._raw_connect()
         return self._attempt(_described(pool), lambda: self._null(pool, creator))
 
     def _null(self, pool: Pool, creator: _Creator) -> object:
@@ -154,7 +147,7 @@ class Fenced:
             real = original(url)
             if is_opening():
                 return real
-            kind = real if isinstance(real, type) else type(real)  # some of MariaDB's come as objects
+            kind: type[DefaultDialect] = real if callable(real) else type(real)  # some of MariaDB's come as objects
             return null_dialect(kind, tape=self, server_major=self._server_major)
 
         return get_entrypoint
@@ -173,14 +166,14 @@ _up: Fenced | None = None
 
 
 @contextmanager
-def fence(mode: Fence, *, server_major: int | None = None, raw_connect: RawConnect | None = None) -> Iterator[Fenced]:
+def fence(mode: Fence, *, server_major: int | None = None) -> Iterator[Fenced]:
     """Put the fence up around project code; another thread that wants one waits.
 
-    `server_major` is the server that SQL is written for under Fence.NULL. `raw_connect` makes the DBAPI connections
-    of Fence.REDIRECT. Attempts inside `engines.base.opening()` are Handrail's own and pass.
+    `server_major` is the server that SQL is written for under Fence.NULL. Attempts inside `engines.base.opening()` are
+    Handrail's own and pass.
     """
     global _up  # noqa: PLW0603 - the fence is one per process, as what it replaces is
-    fenced = Fenced(mode, server_major=server_major, raw_connect=raw_connect)
+    fenced = Fenced(mode, server_major=server_major)
     with _ONE_AT_A_TIME:
         assert _up is None, "a fence inside a fence: project code has called Handrail"
         with fenced.up():

@@ -27,20 +27,20 @@ _ANSWERS = ("select", "with", "show", "pragma", "values", "explain", "table")
 class Tape(Protocol):
     """Hears of every null connection and of every statement sent over one."""
 
-    def opened(self, connection: NullConnection) -> None:
+    def opened(self, connection: NullConnection, /) -> None:
         """Note that a connection was handed out."""
 
-    def sent(self, connection: NullConnection, sent: Sent) -> None:
+    def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Note the statement; what it raises reaches the code that sent it."""
 
 
 class _Silence:
     """A tape for what SQLAlchemy itself asks of a new connection."""
 
-    def opened(self, connection: NullConnection) -> None:
+    def opened(self, connection: NullConnection, /) -> None:
         """Pass over it."""
 
-    def sent(self, connection: NullConnection, sent: Sent) -> None:
+    def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Pass over it."""
 
 
@@ -310,7 +310,7 @@ def null_dialect(real: type[DefaultDialect], *, tape: Tape, server_major: int | 
 
     `server_major` is the server the SQL is written for; None means the newest. A null dialect is returned as it is.
     """
-    if issubclass(real, NullDialect):
+    if NullDialect in real.__mro__:
         return real
     members: Mapping[str, object] = {
         "real": real,

@@ -92,10 +92,10 @@ class Recorder:
             event.remove(engine, "commit", self._ended)
             event.remove(engine, "rollback", self._ended)
 
-    def opened(self, connection: NullConnection) -> None:
+    def opened(self, _connection: NullConnection, /) -> None:
         """A revision that opens its own connection is seen by the statements it sends."""
 
-    def sent(self, connection: NullConnection, sent: Sent) -> None:
+    def sent(self, _connection: NullConnection, sent: Sent, /) -> None:
         """Write down one statement."""
         origin = Origin.REVISION if self._stage.in_revision else Origin.ALEMBIC
         kind = self._kind(sent.sql)
@@ -157,7 +157,7 @@ class Recorder:
     def _flush(self, operations: batch.BatchOperationsImpl, flush: Callable[[batch.BatchOperationsImpl], None]) -> None:
         if not operations._should_recreate():  # noqa: SLF001 - Alembic's own question
             owners = operations.__dict__.get("_handrail_owners", {})
-            operations.batch = _Owned(self, operations.batch, owners)  # type: ignore[assignment]  # flush only iterates
+            operations.batch = _Owned(self, operations.batch, owners)
             flush(operations)
             self._current = None
             return

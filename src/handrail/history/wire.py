@@ -30,10 +30,9 @@ class Sent:
 
     @property
     def sql(self) -> str:
-        """The text with the server's placeholders: $1 for the drivers that write %s, the driver's own elsewhere;
-        without the white space around it.
+        """The text with the server's placeholders: $1 for the drivers that write %s, the driver's own elsewhere.
 
-        Source: https://www.psycopg.org/psycopg3/docs/basic/from_pg2.html#server-side-binding
+        The white space around it is left out. Source: https://www.psycopg.org/psycopg3/docs/basic/from_pg2.html#server-side-binding
         """
         return self._read()[0].strip()
 

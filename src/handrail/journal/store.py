@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -81,7 +82,12 @@ class Journal:
 
     def __init__(self, place: str, root: Path) -> None:
         self._path = None if "://" in place else root / place
-        self._engine: Engine = for_url(place if self._path is None else f"sqlite:///{self._path}")
+        self._place = place
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """The journal's own engine; made late, because a run with nothing to do never asks."""
+        return for_url(self._place if self._path is None else f"sqlite:///{self._path}")
 
     @contextmanager
     def recorder(self, run: Run) -> Iterator[Recorder]:
