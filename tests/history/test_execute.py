@@ -133,7 +133,8 @@ def _many(written: Written) -> None:
     written.revision(
         """
         op.create_table("t", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(30)))
-        op.create_table("c", sa.Column("id", sa.Integer, primary_key=True), sa.Column("t_id", sa.Integer, sa.ForeignKey("t.id")))
+        op.create_table("c", sa.Column("id", sa.Integer, primary_key=True),
+                        sa.Column("t_id", sa.Integer, sa.ForeignKey("t.id")))
         """,
         "op.drop_table('c')\nop.drop_table('t')",
     )
@@ -274,7 +275,7 @@ def test_the_error_of_a_hook_rolls_back_and_is_raised_even_when_swallowed(databa
         def before(self, sql: str, *, origin: Origin, autocommit: bool) -> bool:
             if "table u" in sql:
                 raise refusal
-            return True
+            return super().before(sql, origin=origin, autocommit=autocommit)
 
     with database.connect() as conn:
         with pytest.raises(GateClosed) as caught:
@@ -435,7 +436,11 @@ def test_the_options_of_env_py_reach_the_revision(postgresql: Database) -> None:
 def test_a_revision_finds_the_flask_application_of_its_env_py(tmp_path: Path, sqlite_url: str) -> None:
     database = Database(write_flask(tmp_path / "project", url=sqlite_url), sqlite_url)
     database.written.revision(
-        "from flask import current_app\nassert 'migrate' in current_app.extensions\nop.execute('create table t (id int)')"
+        """
+        from flask import current_app
+        assert "migrate" in current_app.extensions
+        op.execute("create table t (id int)")
+        """
     )
     assert database.run("0001") is None
     assert "t" in database.tables()

@@ -147,7 +147,8 @@ class Fenced:
             real = original(url)
             if is_opening():
                 return real
-            kind: type[DefaultDialect] = real if callable(real) else type(real)  # some of MariaDB's come as objects
+            entry: object = real  # SQLAlchemy 2.1 gives an object for MariaDB's
+            kind = cast("type[DefaultDialect]", entry if isinstance(entry, type) else type(entry))
             return null_dialect(kind, tape=self, server_major=self._server_major)
 
         return get_entrypoint
