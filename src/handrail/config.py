@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import time, timedelta
 from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -18,6 +17,13 @@ import msgspec
 from handrail.errors import SettingsInvalid, UsageRefused
 from handrail.model.gate import Window
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+S = TypeVar("S", bound="DataclassInstance")
+
+#: Fields that are ours and no keys of the file.
+_NOT_KEYS = frozenset({"root", "name"})
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -75,8 +81,14 @@ class Settings:
     environments: dict[str, Environment] = field(default_factory=dict)
 
     def environment(self, name: str | None) -> Environment:
-        """Return the environment of that name, or the only one there is. Raises UsageRefused."""
+        """Return the environment of that name, or the only one there is. Raises UsageRefused or SettingsInvalid."""
         known = ", ".join(self.environments) or "none"
+        if not self.environments:
+            raise SettingsInvalid(
+                what="the settings name no environment; nothing was touched",
+                why="there is no table [tool.handrail.environments.NAME]",
+                fix='add [tool.handrail.environments.development] with url = "env:DATABASE_URL"',
+            )
         if name is None:
             if len(self.environments) == 1:
                 return next(iter(self.environments.values()))
@@ -101,19 +113,13 @@ def load(root: Path) -> Settings:
     Raises SettingsInvalid: none found, two sources, an unknown key, a value that cannot be.
     """
     path, table = _read(root)
-    try:
-        return msgspec.convert({**_prepare(Settings, table, path, ""), "root": str(root)}, Settings, dec_hook=_decode)
-    except (msgspec.ValidationError, ValueError) as exc:
-        raise SettingsInvalid(
-            what=f"the settings in {path.name} cannot be used; nothing was touched",
-            why=str(exc),
-            fix=f"correct [tool.handrail] in {path}; docs/settings.md lists every key",
-        ) from exc
+    return _build(Settings, table, path, "", root=root)
 
 
 def _read(root: Path) -> tuple[Path, dict[str, Any]]:
     own, project = root / "handrail.toml", root / "pyproject.toml"
-    inside = _parse(project).get("tool", {}).get("handrail") if project.is_file() else None
+    tool = _parse(project).get("tool") if project.is_file() else None
+    inside = tool.get("handrail") if isinstance(tool, dict) else None
     if own.is_file() and inside is not None:
         raise SettingsInvalid(
             what="the settings stand in two places; nothing was touched",
@@ -140,44 +146,59 @@ def _parse(path: Path) -> dict[str, Any]:
         ) from exc
 
 
-def _prepare(kind: type, table: Mapping[str, Any], path: Path, where: str) -> dict[str, Any]:
-    """Return the table with spans and windows read; raise on the first key that no field has, naming the nearest.
+def _build(kind: type[S], table: object, path: Path, where: str, **given: object) -> S:
+    """Return the dataclass of that table. `where` is the table's own name, '' for the outermost.
 
-    `root` and `name` are fields of ours, not keys.
+    `given` are the fields that are ours: they are no keys. Raises SettingsInvalid: not a table, a key that no field
+    has (with the nearest one), a missing key, a value that cannot be.
     """
-    known = {f.name: get_type_hints(kind)[f.name] for f in fields(kind) if f.name not in {"root", "name"}}
+    if not isinstance(table, dict):
+        raise _unusable(path, where or "[tool.handrail]", f"it is {table!r} and not a table")
+    prefix = f"{where}." if where else ""
+    types = get_type_hints(kind)
+    known = {f.name: types[f.name] for f in fields(kind) if f.name not in _NOT_KEYS}
     for key in table:
         if key not in known:
             near = get_close_matches(key, known, n=1)
             raise SettingsInvalid(
-                what=f"the settings in {path.name} have an unknown key {where}{key}; nothing was touched",
+                what=f"the settings in {path.name} have an unknown key {prefix}{key}; nothing was touched",
                 why=f"known here: {', '.join(known)}",
-                fix=f"did you mean {near[0]!r}?" if near else f"remove {where}{key}",
+                fix=f"did you mean {near[0]!r}?" if near else f"remove {prefix}{key}",
             )
-    return {key: _value(known[key], value, path, f"{where}{key}.") for key, value in table.items()}
+    missing = [f.name for f in fields(kind) if f.name in known.keys() - table.keys() and _required(f)]
+    if missing:
+        raise _unusable(path, where, f"it has no {missing[0]}")
+    return kind(**given, **{key: _value(known[key], value, path, f"{prefix}{key}") for key, value in table.items()})
 
 
-def _value(kind: object, value: object, path: Path, where: str) -> object:
-    if kind is timedelta:
-        return duration(value)
-    if kind == Window | None:
-        return window(value)
-    if not isinstance(value, dict):
-        return value
-    if kind == dict[str, Environment]:
-        return {
-            name: {**_prepare(Environment, table, path, f"{where}{name}."), "name": name}
-            if isinstance(table, dict)
-            else table
-            for name, table in value.items()
-        }
-    return _prepare(kind, value, path, where) if isinstance(kind, type) and is_dataclass(kind) else value
+def _required(one: Field[Any]) -> bool:
+    return one.default is MISSING and one.default_factory is MISSING
 
 
-def _decode(kind: type, value: object) -> object:
-    if kind is Path:
-        return Path(str(value))
-    raise ValueError(f"{value!r} is not a {kind}")
+def _value(kind: Any, value: object, path: Path, where: str) -> object:
+    try:
+        if kind is timedelta:
+            return duration(value)
+        if kind == Window | None:
+            return window(value)
+        if kind == dict[str, Environment]:
+            tables = msgspec.convert(value, dict[str, Any])
+            return {
+                name: _build(Environment, table, path, f"{where}.{name}", name=name) for name, table in tables.items()
+            }
+        if isinstance(kind, type) and is_dataclass(kind):
+            return _build(kind, value, path, where)
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, ValueError) as exc:
+        raise _unusable(path, where, str(exc)) from exc
+
+
+def _unusable(path: Path, where: str, why: str) -> SettingsInvalid:
+    return SettingsInvalid(
+        what=f"the setting {where} in {path.name} cannot be used; nothing was touched",
+        why=why,
+        fix=f"correct it in {path}; docs/settings.md lists every key",
+    )
 
 
 def duration(value: object) -> timedelta:
@@ -197,12 +218,16 @@ def window(value: object) -> Window:
     first, last = _DAYS.index(days[0]), _DAYS.index(days[1])
     zone = match[5] or "UTC"
     try:
+        opens, closes = time.fromisoformat(match[3]), time.fromisoformat(match[4])
+    except ValueError as exc:
+        raise ValueError(f"{match[3]}-{match[4]} are not two times of a day") from exc
+    try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError) as exc:
         raise ValueError(f"{zone!r} is not a time zone of the IANA list") from exc
     return Window(
         days=frozenset((first + i) % 7 for i in range((last - first) % 7 + 1)),
-        opens=time.fromisoformat(match[3]),
-        closes=time.fromisoformat(match[4]),
+        opens=opens,
+        closes=closes,
         timezone=zone,
     )

@@ -58,7 +58,11 @@ class SettingsInvalid(HandrailError):
 
 
 class ProjectUnreadable(HandrailError):
-    """The Alembic project (ini, env.py, revision files) cannot be read."""
+    """The Alembic project (ini, env.py, revision files) cannot be read; raised before the target is touched."""
+
+    def __init__(self, *, what: str, why: str, fix: str) -> None:
+        state = "" if "nothing was touched" in what else "; nothing was touched"
+        super().__init__(what=what + state, why=why, fix=fix)
 
 
 class HistoryBroken(ProjectUnreadable):
@@ -105,6 +109,10 @@ class StepFailed(HandrailError):
 
 class LockBudgetSpent(StepFailed):
     """The locks were not to be had within the budget; nobody was stalled, nothing was changed."""
+
+
+class LockHoldSpent(StepFailed):
+    """A transaction held a lock that others wait for longer than lock.hold, and was rolled back."""
 
 
 class Halfway(HandrailError):

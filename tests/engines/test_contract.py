@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+from wanted import wanted
 
 from handrail.engines.base import Cause, Engine, Landed, Purpose, for_url, transaction
 from handrail.model.effect import Blocks
@@ -299,13 +300,13 @@ def test_who_holds_a_lock_is_seen_until_the_transaction_ends(engine: Engine, sta
     run(state, [USERS])
     with engine.connect(Purpose.MIGRATE) as holder:
         holder.exec_driver_sql("insert into users (id, email) values (1, 'secret')")
-        blockers = engine.locks.blockers(state, ("users",), older_than_s=0.0)
+        blockers = engine.locks.blockers(state, wanted("users"), older_than_s=0.0)
         assert blockers
         assert all("secret" not in blocker.describe() for blocker in blockers)
         assert engine.locks.blockers(state, (), older_than_s=0.0) == ()
         holder.rollback()
-    assert engine.locks.blockers(state, ("users",), older_than_s=0.0) == ()
-    assert engine.locks.blockers(state, ("nowhere",), older_than_s=0.0) == ()
+    assert engine.locks.blockers(state, wanted("users"), older_than_s=0.0) == ()
+    assert engine.locks.blockers(state, wanted("nowhere"), older_than_s=0.0) == ()
 
 
 def test_the_lease_is_held_by_one_session_at_a_time(engine: Engine, state: Connection) -> None:

@@ -23,7 +23,7 @@ alter table loose add constraint loose_user foreign key (user_id) references use
 create index users_age on users (age);
 insert into users select n, 'a' || n, n, 'n' from generate_series(1, 100) n;
 insert into loose select n, n from generate_series(1, 100) n;
-create view people as select id, email from users;
+create view people as select email from users;
 create materialized view totals as select count(*) as n from users;
 create unique index totals_n on totals (n);
 create sequence counter;
@@ -36,6 +36,7 @@ create table part_2 (id integer, part integer);
 create table part_3 partition of parted for values in (3);
 create table parent (id integer);
 create table child (id integer);
+create rule all_rows as on insert to users do also nothing;
 create statistics users_stats on email, age from users;
 """
 
@@ -113,7 +114,7 @@ STATEMENTS = (
     "refresh materialized view totals",
     "refresh materialized view concurrently totals",
     "create view grown as select * from users where age > 18",
-    "create or replace view people as select id, email from users where age > 1",
+    "create or replace view people as select email from users where age > 1",
     "create materialized view sums as select sum(age) from users",
     "create trigger t after insert on users for each row execute function bump()",
     "drop trigger users_bump on users",
@@ -150,6 +151,34 @@ STATEMENTS = (
     "grant select on users to public",
     "set local statement_timeout = 1000",
     "alter table users add column a integer; create index on users (email)",
+    "alter table loose drop constraint loose_user",
+    "alter table users add column x integer default nextval('counter')",
+    "alter table users alter column id type bigint",
+    "alter view people rename to persons",
+    "alter view people rename column email to address",
+    "alter view people set (security_barrier = true)",
+    "alter view people alter column email set default 'x'",
+    "alter index users_age set (fillfactor = 50)",
+    "alter sequence counter rename to counted",
+    "alter materialized view totals rename to sums",
+    "alter type mood rename to moods",
+    "alter type mood rename value 'calm' to 'quiet'",
+    "alter table users alter column age type integer using age + 1",
+    "select * into copy from users",
+    "insert into users select user_id + 1000 from loose",
+    "delete from loose using users where users.id = loose.id",
+    "merge into loose using users on users.id = loose.id when matched then delete",
+    "alter table users disable rule all_rows",
+    "alter table users rename column name to full_name",
+    "drop statistics users_stats",
+    "drop type mood",
+    "drop function bump() cascade",
+    "drop table parted",
+    "drop table if exists nowhere",
+    "create extension if not exists plpgsql",
+    "create schema annex",
+    "create role handrail_effects",
+    "alter default privileges grant select on tables to public",
 )
 
 #: The statement's text does not say these; the docstring of `effects` does.
@@ -159,6 +188,11 @@ HIDDEN = {
     "alter index users_age rename to users_years": set(),
     "reindex index users_age": {"users"},
     "drop view people": set(),
+    "alter table loose drop constraint loose_user": {"users"},
+    "drop table parted": {"part_3"},
+    "drop statistics users_stats": {"users"},
+    "drop function bump() cascade": {"users"},
+    "alter table users alter column id type bigint": {"loose"},
 }
 
 # Locks of our own session on relations that existed before, indexes only where they are named.

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
 from handrail.engines.postgresql.sandbox import fresh_database
 from handrail.engines.postgresql.server import Server
+from handrail.model.effect import Blocks, Cost, Effect
 
 DEADLINE_S = 20
 
@@ -34,6 +36,13 @@ def engine(handrail_postgresql: Server) -> Iterator[Engine]:
         yield engine
 
 
+def _wanted(*relations: str) -> tuple[Effect, ...]:
+    return tuple(
+        Effect(relation=name, lock="ACCESS EXCLUSIVE", blocks=Blocks.READS_AND_WRITES, cost=Cost.INSTANT)
+        for name in relations
+    )
+
+
 @contextmanager
 def _holding(engine: Engine, sql: str) -> Iterator[Connection]:
     with engine.connect(Purpose.MIGRATE, run="holder") as conn, conn.begin():
@@ -55,7 +64,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 def test_a_holder_is_named_with_its_literals_hidden(engine: Engine) -> None:
     with _holding(engine, "select * from users where name = 'geheim'") as holder, engine.connect(Purpose.STATE) as conn:
-        (blocker,) = engine.locks.blockers(conn, ("users",), older_than_s=0)
+        (blocker,) = engine.locks.blockers(conn, _wanted("users"), older_than_s=0)
         assert blocker.pid == holder.exec_driver_sql("select pg_backend_pid()").scalar_one()
         assert (blocker.relation, blocker.lock, blocker.state) == ("users", "ACCESS SHARE", "idle in transaction")
         assert blocker.application == "handrail:holder"
@@ -66,29 +75,29 @@ def test_a_holder_is_named_with_its_literals_hidden(engine: Engine) -> None:
 def test_the_strongest_lock_of_a_session_is_reported(engine: Engine) -> None:
     with _holding(engine, "update users set name = 'b'; select 1") as holder, engine.connect(Purpose.STATE) as conn:
         holder.exec_driver_sql("select * from users")
-        (blocker,) = engine.locks.blockers(conn, ("users",), older_than_s=0)
+        (blocker,) = engine.locks.blockers(conn, _wanted("users"), older_than_s=0)
         assert blocker.lock == "ROW EXCLUSIVE"
 
 
 @pytest.mark.parametrize("name", ["shop.Orders", 'shop."Orders"', "*"])
 def test_names_are_taken_qualified_quoted_or_all(name: str, engine: Engine) -> None:
     with _holding(engine, 'select * from shop."Orders"'), engine.connect(Purpose.STATE) as conn:
-        (blocker,) = engine.locks.blockers(conn, (name, "nowhere"), older_than_s=0)
+        (blocker,) = engine.locks.blockers(conn, _wanted(name, "nowhere"), older_than_s=0)
         assert blocker.relation == "shop.Orders"
 
 
 def test_holders_of_partitions_block_the_parent_and_holders_of_a_table_its_index(engine: Engine) -> None:
     with engine.connect(Purpose.STATE) as conn:
         with _holding(engine, "select * from part_1"):
-            assert [b.relation for b in engine.locks.blockers(conn, ("parted",), older_than_s=0)] == ["part_1"]
+            assert [b.relation for b in engine.locks.blockers(conn, _wanted("parted"), older_than_s=0)] == ["part_1"]
         with _holding(engine, "lock table users in share mode"):
-            assert [b.lock for b in engine.locks.blockers(conn, ("users_pkey",), older_than_s=0)] == ["SHARE"]
+            assert [b.lock for b in engine.locks.blockers(conn, _wanted("users_pkey"), older_than_s=0)] == ["SHARE"]
 
 
 def test_young_holders_and_our_own_session_are_left_out(engine: Engine) -> None:
     with _holding(engine, "select * from users") as holder, engine.connect(Purpose.STATE) as conn:
-        assert engine.locks.blockers(conn, ("users",), older_than_s=600) == ()
-        assert engine.locks.blockers(holder, ("users",), older_than_s=0) == ()
+        assert engine.locks.blockers(conn, _wanted("users"), older_than_s=600) == ()
+        assert engine.locks.blockers(holder, _wanted("users"), older_than_s=0) == ()
         assert engine.locks.blockers(conn, (), older_than_s=0) == ()
 
 
@@ -96,7 +105,7 @@ def test_a_prepared_transaction_is_named_by_its_gid_whatever_its_age(engine: Eng
     with engine.connect(Purpose.STATE) as conn:
         conn.exec_driver_sql("begin; update users set name = 'c'; prepare transaction 'half-done'")
         try:
-            (blocker,) = engine.locks.blockers(conn, ("users",), older_than_s=600)
+            (blocker,) = engine.locks.blockers(conn, _wanted("users"), older_than_s=600)
             assert (blocker.pid, blocker.gid, blocker.lock) == (None, "half-done", "ROW EXCLUSIVE")
             assert "prepared transaction half-done" in blocker.describe()
             with engine.connect(Purpose.MIGRATE) as waiter:
@@ -109,7 +118,7 @@ def test_a_prepared_transaction_is_named_by_its_gid_whatever_its_age(engine: Eng
                 blocked.join(DEADLINE_S)
                 waiter.rollback()
         finally:
-            if engine.locks.blockers(conn, ("users",), older_than_s=600):
+            if engine.locks.blockers(conn, _wanted("users"), older_than_s=600):
                 conn.exec_driver_sql("rollback prepared 'half-done'")
 
 
@@ -132,12 +141,12 @@ def test_waiting_on_names_the_holder_of_what_a_session_waits_for(engine: Engine)
 def test_the_lock_timeout_strikes_and_is_lifted_again(driver: str, engine: Engine) -> None:
     project = for_url(engine.url.set(drivername=f"postgresql+{driver}"))
     with _holding(engine, "select * from users"), project.connect(Purpose.MIGRATE) as conn:
-        with conn.begin():
+        with conn.begin() as transaction:
             conn.exec_driver_sql(project.locks.set_lock_timeout(0.05) or "")
-            with pytest.raises(Exception) as caught:  # noqa: PT011 - its class is the driver's own; the cause is asserted
+            with pytest.raises(DBAPIError) as caught:
                 conn.exec_driver_sql("alter table users add column x integer")
             assert project.classify(caught.value) is Cause.LOCK_TIMEOUT
-            conn.get_transaction().rollback()
+            transaction.rollback()
         with conn.begin():
             conn.exec_driver_sql(project.locks.set_lock_timeout(2.5) or "")
             assert conn.exec_driver_sql("show lock_timeout").scalar_one() == "2500ms"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, make_url
+from wanted import wanted
 
 from handrail.engines.base import Engine, Purpose, for_url
 
@@ -71,7 +72,7 @@ def test_the_writer_is_named_by_its_process(
 ) -> None:
     state.exec_driver_sql(f"pragma journal_mode = {journal_mode}")
     with process(WRITER, str(file)) as writer, engine.connect(purpose) as conn:
-        (blocker,) = engine.locks.blockers(conn, ("users",), older_than_s=0.0)
+        (blocker,) = engine.locks.blockers(conn, wanted("users"), older_than_s=0.0)
         assert blocker.pid == writer.pid
         assert file.name in blocker.describe()
         assert engine.locks.waiting_on(conn, os.getpid()) == ()
@@ -80,12 +81,12 @@ def test_the_writer_is_named_by_its_process(
 def test_a_reader_blocks_nobody(engine: Engine, state: Connection) -> None:
     with engine.connect(Purpose.READ) as reader:
         reader.exec_driver_sql("select * from users").all()
-        assert engine.locks.blockers(state, ("*",), older_than_s=0.0) == ()
+        assert engine.locks.blockers(state, wanted("*"), older_than_s=0.0) == ()
 
 
 def test_looking_for_blockers_leaves_the_file_as_it_is(engine: Engine, state: Connection, file: Path) -> None:
     before = {place.name: place.read_bytes() for place in file.parent.iterdir()}
-    engine.locks.blockers(state, ("*",), older_than_s=0.0)
+    engine.locks.blockers(state, wanted("*"), older_than_s=0.0)
     assert {place.name: place.read_bytes() for place in file.parent.iterdir()} == before
 
 

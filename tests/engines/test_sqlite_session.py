@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
+from wanted import wanted
 
 from handrail.engines.base import Cause, Purpose, for_url, is_opening, transaction
 from handrail.errors import HandrailError, TargetRefused, Unreachable, UsageRefused
@@ -137,7 +138,7 @@ def test_a_file_that_is_not_there_reads_as_empty_and_is_not_created(sqlite_url: 
         assert engine.catalog.snapshot(conn).tables == ()
         assert engine.target(conn).database == file.name
         assert engine.activity.refusals(conn, oldest_transaction_s=0) == ()
-        assert engine.locks.blockers(conn, ("*",), older_than_s=0) == ()
+        assert engine.locks.blockers(conn, wanted("*"), older_than_s=0) == ()
         with pytest.raises(DBAPIError) as caught:
             conn.exec_driver_sql("create table stray (id)")
         assert engine.classify(caught.value) is Cause.READ_ONLY
@@ -247,7 +248,7 @@ def test_a_migration_takes_the_write_lock_where_it_begins_also_after_an_autocomm
         conn.commit()
         conn.execution_options(isolation_level=level)
         with conn.begin(), engine.connect(Purpose.STATE) as other:
-            assert engine.locks.blockers(other, ("*",), older_than_s=0)
+            assert engine.locks.blockers(other, wanted("*"), older_than_s=0)
             conn.exec_driver_sql("create table stray (id)")
             conn.rollback()
     with engine.connect(Purpose.READ) as conn:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,6 @@ from handrail.errors import ProjectUnreadable
 from handrail.history.env_py import capture
 
 URL = "postgresql+psycopg://u:p%40ss%25word@127.0.0.1:1/x"
-
-
-@pytest.fixture(autouse=True)
-def _modules_of_the_project_are_forgotten() -> Iterator[None]:
-    before, path = set(sys.modules), list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - before:
-        if name in {"models", "app", "settings"}:
-            del sys.modules[name]
 
 
 def _online(before: str = "", after: str = "", connect: str = "engine.connect()", configure: str = "") -> str:
@@ -132,6 +121,7 @@ def test_what_the_models_ask_of_another_engine_is_no_reason(tmp_path: Path) -> N
         ("import not_there_at_all\n", "env.py:1: ModuleNotFoundError: No module named 'not_there_at_all'"),
         ("x = 1\ny = (\n", "env.py:2: SyntaxError"),
         ("raise SystemExit(3)\n", "env.py:1: it called sys.exit(3)"),
+        ("answer = input('really? ')\n", "env.py:1: EOFError"),
         ("import os\nos._exit(0)\n", "env.py:2: it called sys.exit(0)"),
         ("from alembic import context\n", "it never calls context.configure()"),
         (_online().replace("context.run_migrations()", "pass"), "it never calls context.run_migrations()"),

@@ -460,6 +460,22 @@ def test_merges_and_branches_move_the_version_rows_as_alembic_does(database: Dat
     assert database.heads() == ("a", "b")
 
 
+def test_revisions_of_several_version_locations_run(database: Database) -> None:
+    written = database.written
+    ini = written.root / "alembic.ini"
+    ini.write_text(
+        ini.read_text()
+        + "path_separator = space\nversion_locations = %(here)s/migrations/versions %(here)s/plugin/versions\n"
+    )
+    written.revision("op.execute('create table a (id int)')")
+    written.versions = written.root / "plugin" / "versions"
+    written.versions.mkdir(parents=True)
+    written.revision("op.execute('create table b (id int)')")
+    assert [reading.reason for reading in database.record()] == ["", ""]
+    assert [database.run(identity) for identity in written.ids] == [None, None]
+    assert {"a", "b"} <= database.tables()
+
+
 def test_children_survive_a_batch_recreate_of_their_parent(sqlite: Database) -> None:
     sqlite.written.revision(
         """

@@ -53,16 +53,6 @@ def server() -> Iterator[Server]:
         yield counting
 
 
-@pytest.fixture(autouse=True)
-def _modules_of_the_project_are_forgotten() -> Iterator[None]:
-    before, path = set(sys.modules), list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in set(sys.modules) - before:
-        if name in {"models", "app", "flaskr"}:
-            del sys.modules[name]
-
-
 ENV_PY = """
 from alembic import context
 from sqlalchemy import create_engine, pool

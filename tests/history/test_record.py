@@ -298,9 +298,16 @@ def test_a_print_reaches_no_output(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_revision_that_opens_its_own_connection_is_read_and_opens_nothing(tmp_path: Path) -> None:
+def test_a_revision_that_opens_its_own_connection_is_failed_and_opens_nothing(tmp_path: Path) -> None:
     reading = one(tmp_path, "sa.create_engine('postgresql+psycopg://u@127.0.0.1:1/y').connect().close()")
-    assert reading.reading is Reading.EXACT
+    assert reading.reading is Reading.FAILED
+    assert reading.reason == "line 12: it opens a connection of its own, which is refused when it runs"
+
+
+def test_a_revision_that_uses_an_async_driver_by_itself_is_failed(tmp_path: Path) -> None:
+    reading = one(tmp_path, "import asyncio, asyncpg\nasyncio.run(asyncpg.connect('postgresql://u@127.0.0.1:1/y'))")
+    assert reading.reading is Reading.FAILED
+    assert "line 13: FenceBreach: the project opens a database connection" in reading.reason
 
 
 def test_reading_leaves_no_file_behind(tmp_path: Path) -> None:

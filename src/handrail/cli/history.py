@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from handrail.cli import options
+from handrail.errors import Exit
 from handrail.flows import history as flow
 from handrail.flows.ports import project_ports
 from handrail.reports import json, text
@@ -17,7 +18,10 @@ from handrail.reports import json, text
 @options.output_format
 @options.directory
 def command(format_: str, directory: Path, *, only_count: bool) -> int:
-    """List every revision, newest first, from the files alone: nothing is imported, nothing is connected to."""
+    """List every revision, newest first, from the files alone: nothing is imported, nothing is connected to.
+
+    Exit 2 when files cannot be read, or a parent is missing: the list is then not the whole history.
+    """
     found = flow.history(project_ports(directory.resolve()))
     problems = tuple(problem.message for problem in found.problems)
     if format_ == "json":
@@ -29,4 +33,4 @@ def command(format_: str, directory: Path, *, only_count: bool) -> int:
         options.show(str(len(found.revisions)))
     else:
         options.show(text.history(found.revisions, found.heads, problems))
-    return 0
+    return Exit.REFUSED if any(problem.blocking for problem in found.problems) else Exit.DONE

@@ -7,13 +7,15 @@ import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from handrail.errors import Exit, HandrailError
+from handrail.errors import Exit, HandrailError, Interrupted, UsageRefused
 from handrail.host.secrets import mask
 
 #: name -> one line of help. Nothing of a command is imported before it is called: `--help` stays instant.
@@ -41,6 +43,14 @@ class _Lazy(click.Group):
         command: click.Command = import_module(f"handrail.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = get_close_matches(args[0], _COMMANDS, n=1)
+        if args[0] not in _COMMANDS and near:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - see above
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -63,48 +73,59 @@ def run() -> NoReturn:
 
 def main(arguments: list[str]) -> int:
     """Return the exit status of that command line."""
+    json = "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
     try:
-        result = handrail.main(arguments, prog_name="handrail", standalone_mode=False)
+        result = handrail.main(arguments or ["--help"], prog_name="handrail", standalone_mode=False)
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except click.Abort:
-        return Exit.INTERRUPTED
+        return _tell(_stopped("at the question; nothing was touched"), json=json)
     except click.ClickException as exc:
-        exc.show()
-        return Exit.REFUSED
+        return _tell(_not_understood(exc), json=json)
     except HandrailError as exc:
-        _tell(exc, json="json" in arguments)
-        return exc.exit
+        return _tell(exc, json=json)
     except KeyboardInterrupt:
-        click.echo("handrail: stopped at once; `handrail status` says where the database stands", err=True)
-        return Exit.INTERRUPTED
+        return _tell(_stopped("at once, in the middle of whatever was being done"), json=json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; do not fail again at exit
         return Exit.DONE
     except Exception as exc:  # noqa: BLE001 - the last resort: a bug of ours becomes a report and exit 70
-        return _crashed(exc)
+        return _tell(_crashed(exc), json=json)
     return int(result or Exit.DONE)
 
 
-def _tell(problem: HandrailError, *, json: bool) -> None:
+def _tell(problem: HandrailError, *, json: bool) -> int:
     from handrail.reports import json as json_report  # noqa: PLC0415 - `--help` needs neither
     from handrail.reports import text  # noqa: PLC0415 - see above
 
     if json:
         click.echo(mask(json_report.document("error", error=problem)))
     click.echo(mask(text.error(problem)), err=True)
+    return problem.exit
 
 
-def _crashed(exc: Exception) -> int:
+def _stopped(where: str) -> Interrupted:
+    return Interrupted(what=f"stopped {where}", why="you asked for it", fix="handrail status")
+
+
+def _not_understood(exc: click.ClickException) -> UsageRefused:
+    context = exc.ctx if isinstance(exc, click.UsageError) else None
+    command = context.command_path if context else "handrail"
+    return UsageRefused(
+        what=f"`{command}` was not understood; nothing was touched", why=exc.format_message(), fix=f"{command} --help"
+    )
+
+
+def _crashed(exc: Exception) -> HandrailError:
     report = mask("".join(traceback.format_exception(exc)))
     with tempfile.NamedTemporaryFile(  # 0600 by default
         "w", prefix=f"handrail-crash-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.write(report)
-    click.echo(
-        f"handrail: this is a bug in Handrail ({type(exc).__name__})\n"
-        f"  why: the details are in {Path(file.name)}\n"
-        "  fix: `handrail status` says where the database stands; please report the file, passwords are masked in it",
-        err=True,
+    problem = HandrailError(
+        what=f"this is a bug in Handrail ({type(exc).__name__})",
+        why=f"the details are in {Path(file.name)}",
+        fix="`handrail status` says where the database stands; please report the file, passwords are masked in it",
     )
-    return Exit.BUG
+    problem.exit = Exit.BUG
+    return problem

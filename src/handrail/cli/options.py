@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,4 +127,6 @@ def warn_of_journal(value: Outcome) -> None:
 def refuse_unknown_option(target: str | None) -> None:
     """Raise for a word that looks like an option and is no relative revision such as -1."""
     if target is not None and target.startswith("-") and not target[1:].isdigit():
-        raise click.NoSuchOption(target)
+        context = click.get_current_context()
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        raise click.NoSuchOption(target, possibilities=get_close_matches(target, known), ctx=context)

@@ -28,16 +28,19 @@ from handrail.model.run import (
     StepStarted,
     VerifyStarted,
     Waiting,
+    WaitingForAutovacuum,
 )
 from handrail.reports import text
 
-_HEARTBEAT_S = 20.0
-
 
 class Terminal:
-    """The subscriber of the terminal; a context manager because of its heartbeat."""
+    """The subscriber of the terminal; a context manager because of its heartbeat.
 
-    def __init__(self) -> None:
+    `heartbeat_s` is how long it may be silent.
+    """
+
+    def __init__(self, *, heartbeat_s: float = 20.0) -> None:
+        self._heartbeat_s = heartbeat_s
         self._last = time.monotonic()
         self._doing = "planning"
         self._stop = threading.Event()
@@ -63,9 +66,9 @@ class Terminal:
 
     def _beat(self) -> None:
         """CI systems end jobs that are silent; say that we are alive."""
-        while not self._stop.wait(1.0):
+        while not self._stop.wait(min(1.0, self._heartbeat_s / 4)):
             quiet_s = time.monotonic() - self._last
-            if quiet_s >= _HEARTBEAT_S:
+            if quiet_s >= self._heartbeat_s:
                 self._last = time.monotonic()
                 click.echo(mask(f"  still {self._doing} ({quiet_s:.0f} s)"), err=True)
                 sys.stderr.flush()
@@ -93,12 +96,15 @@ def _line(event: Event) -> str:
 
 
 def _step_line(
-    event: Waiting | StepStarted | StatementSkipped | Progressed | Committed | StepRetried,
+    event: Waiting | WaitingForAutovacuum | StepStarted | StatementSkipped | Progressed | Committed | StepRetried,
 ) -> str:
     match event:
         case Waiting(revision=revision, blockers=blockers, waited_s=waited_s):
             names = "; ".join(b.describe() for b in blockers[:3])
             line = f"  {revision} waits, holding nothing ({waited_s:.1f} s): {names}"
+        case WaitingForAutovacuum(revision=revision, blockers=blockers, wait_s=wait_s):
+            names = "; ".join(b.describe() for b in blockers[:3])
+            line = f"  {revision} tries once, up to {wait_s:.1f} s, so that the server ends autovacuum: {names}"
         case StepStarted(revision=revision, title=title, direction=direction, attempt=attempt):
             again = f" (attempt {attempt})" if attempt > 1 else ""
             line = f"{direction.value} {revision}  {title}{again}"

@@ -131,24 +131,35 @@ class Statements(Protocol):
 class Locks(Protocol):
     """Looks before we lock."""
 
-    def blockers(self, conn: Connection, relations: tuple[str, ...], *, older_than_s: float) -> tuple[Blocker, ...]:
-        """Return who holds locks on those relations (and their partitions and children) that would make us wait.
+    def blockers(self, conn: Connection, wanted: tuple[Effect, ...], *, older_than_s: float) -> tuple[Blocker, ...]:
+        """Return who holds a lock that one of the wanted ones would wait for.
 
-        Only holders whose transaction is older than `older_than_s`; prepared transactions always. Oldest first.
-        Relations that do not exist are skipped; the relation `*` asks for every user table.
+        Looked at are the relations, their partitions and children, and the tables at the other end of the foreign keys
+        they sever. Only holders whose transaction is older than `older_than_s`; prepared transactions always. Oldest
+        first. Relations that do not exist are skipped; the relation `*` asks for every user table.
         """
 
     def waiting_on(self, conn: Connection, pid: int) -> tuple[Blocker, ...]:
         """Return who holds what the session `pid` waits for at this moment."""
 
-    def set_lock_timeout(self, timeout_s: float | None) -> str | None:
+    def cancel_autovacuum(self, conn: Connection, pid: int) -> bool:
+        """Ask that ordinary autovacuum to give way; False where we may not, or it is none."""
+
+    def autovacuum_yields_after_s(self, conn: Connection) -> float:
+        """Return how long a statement must wait for a lock until the server itself ends an autovacuum that holds it."""
+
+    def set_lock_timeout(self, timeout_s: float | None, *, autocommit: bool = False) -> str | None:
         """Return the statement that bounds lock waits for the transaction; None seconds lifts the bound.
 
-        None where the engine has no such setting.
+        With `autocommit` there is no transaction, and the bound holds for the session. None where the engine has no
+        such setting.
         """
 
-    def set_statement_timeout(self, timeout_s: float | None) -> str | None:
-        """Return the statement that bounds one statement for the transaction; None seconds lifts the bound."""
+    def set_statement_timeout(self, timeout_s: float | None, *, autocommit: bool = False) -> str | None:
+        """Return the statement that bounds each statement, and idling between two; None seconds lifts the bound.
+
+        For the transaction, or with `autocommit` for the session. None where the engine has no such setting.
+        """
 
     def try_lease(self, conn: Connection) -> bool:
         """Take the database-wide lock of Handrail's lease on this session; False when another session holds it."""
@@ -255,16 +266,16 @@ def for_url(url: str | URL) -> Engine:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError) as exc:  # a port that is no number is a ValueError
         raise UsageRefused(
             what="the database URL cannot be read; nothing was touched",
-            why="it is not of the form dialect+driver://user:password@host:port/database",
-            fix="correct the environment's url in [tool.handrail.environments]",
+            why="it is not of the form dialect+driver://user@host:port/database, the password after the user's `:`",
+            fix="correct the environment's url; in user and password write @ as %40, : as %3A, / as %2F, # as %23",
         ) from exc
     package = _PACKAGES.get(backend)
     if package is None:
         raise UsageRefused(
-            what=f"databases of the kind {backend!r} are not supported",
+            what=f"databases of the kind {backend!r} are not supported; nothing was touched",
             why=f"Handrail works on {', '.join(sorted(_PACKAGES))}",
             fix="correct the environment's url in [tool.handrail.environments]",
         )

@@ -9,18 +9,22 @@ from sqlalchemy import Connection
 from handrail import registry
 from handrail.engines.base import Purpose
 from handrail.errors import Halfway
+from handrail.flows import halfway
 from handrail.flows.ports import Ports
 from handrail.history import execute, record
 from handrail.journal import identity, lease, statement_log, tables
 from handrail.model.finding import Finding
 from handrail.model.gate import GateFacts
-from handrail.model.operation import RecordedRevision
+from handrail.model.operation import Reading, RecordedRevision
 from handrail.model.plan import Plan, Step, moved
 from handrail.model.revision import Direction, Revision
 from handrail.model.rule import RuleFacts
 from handrail.model.run import Judgement
 from handrail.model.standing import DONE, Standing
 from handrail.model.verdict import Verdict
+
+#: No SQL of any kind, so that an engine assumes the worst of it.
+_UNREADABLE = "?"
 
 
 def look(ports: Ports) -> Standing:
@@ -32,15 +36,16 @@ def look(ports: Ports) -> Standing:
 def look_on(ports: Ports, conn: Connection) -> Standing:
     """Return where the target behind `conn` stands."""
     ours = tables.exist(conn, ports.engine)
+    heads = execute.heads(conn, ports.env)
     return Standing(
         target=ports.engine.target(conn),
-        heads=execute.heads(conn, ports.env),
+        heads=heads,
         version_table_exists=execute.version_table_exists(conn, ports.env),
         fingerprint=ports.engine.catalog.fingerprint(conn, version_table=ports.version_table),
         identity=identity.read(conn, ports.engine) if ours else None,
         lease=lease.read(conn, ports.engine) if ours else None,
         lease_taken=ours and ports.engine.locks.lease_taken(conn),
-        half_applied=statement_log.read(conn, ports.engine) if ours else (),
+        half_applied=halfway.still_open(ports.graph, heads, statement_log.read(conn, ports.engine)) if ours else (),
     )
 
 
@@ -80,7 +85,9 @@ def _step(
 ) -> Step:
     major = standing.target.server_major
     effects = tuple(ports.engine.effects.effects(s.sql, server_major=major) for s in recorded.statements)
-    return Step(revision=revision, direction=direction, recorded=recorded, effects=effects)
+    failed = recorded.reading is Reading.FAILED
+    assumed = ports.engine.effects.effects(_UNREADABLE, server_major=major) if failed else ()
+    return Step(revision=revision, direction=direction, recorded=recorded, effects=effects, assumed=assumed)
 
 
 def _findings(ports: Ports, standing: Standing, step: Step) -> list[Finding]:

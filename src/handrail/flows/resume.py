@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handrail.errors import Halfway
-from handrail.flows import planning, rollback, running
+from handrail.flows import halfway, planning, rollback, running
+from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
 from handrail.flows.running import Outcome, Request, Way
 from handrail.model.plan import Plan, moved
@@ -34,25 +34,32 @@ def unfinished(standing: Standing) -> Unfinished | None:
     return Unfinished(run=row.run, command=row.command, goal=row.goal)
 
 
-def resume(ports: Ports, confirm: Callable[[Plan], None]) -> Outcome | None:
-    """Go on to where the interrupted run was going. None where there is nothing to resume."""
+def resume(ports: Ports, confirm: Callable[[Plan], None], settlement: Settlement | None = None) -> Outcome | None:
+    """Go on to where the interrupted run was going. None where there is nothing to resume.
+
+    `settlement` is what a person found out about the revision that stands half applied.
+    """
     standing = planning.look(ports)
     task = unfinished(standing)
     if task is None:
         return None
     ports = rollback.with_deployed_sources(ports, rollback.read_log(ports))
-    _refuse_other_code(ports, standing.half_applied)
+    if settlement is not Settlement.UNDONE:
+        _refuse_other_code(ports, standing.half_applied)
 
     def way(now: Standing) -> Way:
         return _way(ports, now, task)
 
-    return running.carry_out(ports, Request(command="resume", way=way, confirm=confirm, gated=False, finishes=True))
+    return running.carry_out(
+        ports,
+        Request(command="resume", way=way, confirm=confirm, gated=False, finishes=True, settlement=settlement),
+    )
 
 
 def _way(ports: Ports, standing: Standing, task: Unfinished) -> Way:
-    if task.command == "rollback" or (standing.half_applied and _direction(standing) is Direction.DOWNGRADE):
-        target = task.goal[0] if task.goal else "base"
-        return [(r, Direction.DOWNGRADE) for r in ports.graph.downgrade_path(standing.heads, target)]
+    surplus = halfway.with_ancestors(ports.graph, standing.heads) - halfway.with_ancestors(ports.graph, task.goal)
+    if surplus:  # only a rollback, or the resume of one, is on its way to where less is applied
+        return [(r, Direction.DOWNGRADE) for r in ports.graph.walk() if r.id in surplus]
     way: list[Revision] = []
     reached = standing.heads
     for goal in task.goal:
@@ -62,10 +69,6 @@ def _way(ports: Ports, standing: Standing, task: Unfinished) -> Way:
     return [(revision, Direction.UPGRADE) for revision in way]
 
 
-def _direction(standing: Standing) -> Direction:
-    return standing.half_applied[0].direction
-
-
 def _refuse_other_code(ports: Ports, records: tuple[StatementRecord, ...]) -> None:
     """Raise Halfway when a revision would be finished with other code than it was begun with."""
     if not records:
@@ -73,8 +76,5 @@ def _refuse_other_code(ports: Ports, records: tuple[StatementRecord, ...]) -> No
     revision = ports.graph.revisions.get(records[0].revision)
     if revision is None or revision.digest != records[0].file_digest:
         gone = "is gone" if revision is None else "has changed since"
-        raise Halfway(
-            what=f"revision {records[0].revision} stands half applied and cannot be finished by itself",
-            why=f"its file {gone}",
-            fix=f"bring back the file as it was (sha256 {records[0].file_digest[:12]}...), then resume",
-        )
+        back = f"you bring the file back as it was (sha256 {records[0].file_digest[:12]}...)"
+        raise halfway.unrepeatable(ports, records, f"its file {gone}", back)

@@ -6,17 +6,28 @@ import getpass
 import os
 import socket
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from signal import SIGTERM
 
-from handrail.engines.base import Purpose, Refusal
-from handrail.errors import Exit, GateClosed, HandrailError, Interrupted, TargetRefused
-from handrail.flows import planning
+from sqlalchemy.exc import DBAPIError
+
+from handrail.engines.base import Cause, Purpose, Refusal
+from handrail.errors import (
+    ConnectionLost,
+    GateClosed,
+    HandrailError,
+    Interrupted,
+    LockBudgetSpent,
+    TargetRefused,
+    Unreachable,
+)
+from handrail.flows import halfway, planning
 from handrail.flows.attempt import Session
+from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
 from handrail.flows.stepping import Stepper
+from handrail.history import guard
 from handrail.host.signals import graceful
 from handrail.journal import identity, lease
 from handrail.journal.lease import Lease
@@ -35,7 +46,7 @@ class Request:
     """What shall be carried out. `way` finds the steps from where the target stands; `confirm` asks or refuses.
 
     `gated` is False where going on is safer than standing still (resume, rollback). `finishes` allows a half applied
-    revision to be finished.
+    revision to be finished, `settlement` is what a person found out about it.
     """
 
     command: str
@@ -43,6 +54,7 @@ class Request:
     confirm: Callable[[Plan], None]
     gated: bool = True
     finishes: bool = False
+    settlement: Settlement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +108,14 @@ def refusals(ports: Ports) -> tuple[Refusal, ...]:
 def refuse_stranger(ports: Ports, standing: Standing) -> None:
     """Raise TargetRefused when the database is not the one that the environment means."""
     binding = ports.journal.binding(ports.environment.name)
-    identity.refuse_mismatch(
-        standing.identity, binding.identity if binding else "", standing.target, ports.environment.name
-    )
+    found = standing.identity
+    if binding and found is None:  # another first run may have bound it since we looked
+        found = planning.look(ports).identity
+    identity.refuse_mismatch(found, binding.identity if binding else "", standing.target, ports.environment.name)
 
 
 def _plan(ports: Ports, request: Request, standing: Standing) -> Plan:
-    if not request.finishes:
+    if not request.finishes and not standing.lease_taken:  # a run that is alive is on its way: wait for its lease
         planning.refuse_half_applied(ports, standing)
     way = request.way(standing)
     if way:
@@ -152,24 +165,73 @@ def _who() -> str:
 
 def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder: Recorder) -> Run:
     try:
-        with lease.hold(
-            ports.engine, run, wait=ports.environment.lease_wait, clock=ports.clock, emit=ports.emit
-        ) as held:
-            standing = planning.look(ports)
-            again = _plan(ports, request, standing)
-            if again.digest != plan.digest and again.steps:
-                ports.emit(Planned(plan=again))
-                _pass_gates(ports, request, again)
+        with (
+            _driver_told(ports, Unreachable, "nothing was touched"),
+            lease.hold(
+                ports.engine,
+                run,
+                wait=ports.environment.lease_wait,
+                clock=ports.clock,
+                stop=ports.stop,
+                emit=ports.emit,
+            ) as held,
+            _driver_told(ports, ConnectionLost, "where the database stands is not known yet"),
+        ):
+            standing = _settled(ports, request, held)
+            again = _again(ports, request, plan, standing)
             _bind(ports, standing, held, recorder)
             _run_steps(ports, again, run, held, recorder)
     except HandrailError as exc:
         state = RunState.INTERRUPTED if isinstance(exc, Interrupted) else RunState.FAILED
         _end(ports, run, state, f"{exc.what}: {exc.why}")
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as exc:
         _end(ports, run, RunState.INTERRUPTED, "stopped at once")
-        raise
+        raise ports.stop.error(
+            what="stopped at once; what was not committed is rolled back",
+            fix=f"handrail status -e {ports.environment.name} says where the database stands",
+        ) from exc
     return _end(ports, run, RunState.DONE, "")
+
+
+@contextmanager
+def _driver_told(ports: Ports, lost: type[HandrailError], state: str) -> Iterator[None]:
+    """Turn what the driver raises over our own tables into an error a person can act on; `state` says what stands."""
+    try:
+        yield
+    except DBAPIError as exc:
+        status = f"handrail status -e {ports.environment.name}"
+        match ports.engine.classify(exc):
+            case Cause.CONNECTION_LOST | Cause.UNREACHABLE:
+                kind, what, fix = lost, "the connection to the database was lost", f"{status} looks it up"
+            case Cause.LOCK_TIMEOUT:
+                kind, what, fix = LockBudgetSpent, "somebody holds a lock on Handrail's own tables", f"then {status}"
+            case _:
+                raise
+        raise kind(what=f"{what}; {state}", why=guard.summary(exc), fix=fix) from exc
+
+
+def _settled(ports: Ports, request: Request, held: Lease) -> Standing:
+    """Return where the target stands, with what is over and done with removed from the statement log."""
+    standing = planning.look(ports)
+    halfway.sweep(held.conn, ports.engine, standing.half_applied)
+    if request.settlement is None or not standing.half_applied:
+        return standing
+    halfway.settle(held.conn, ports.engine, standing.half_applied, request.settlement)
+    return planning.look(ports)
+
+
+def _again(ports: Ports, request: Request, plan: Plan, standing: Standing) -> Plan:
+    """Return the plan for where the target stands now that the lease is ours: the same one unless the world moved."""
+    if not request.finishes:
+        planning.refuse_half_applied(ports, standing)
+    if (standing.heads, standing.fingerprint) == (plan.start, plan.fingerprint):
+        return plan
+    again = _plan(ports, request, standing)
+    if again.steps:
+        ports.emit(Planned(plan=again))
+        _pass_gates(ports, request, again)
+    return again
 
 
 def _end(ports: Ports, run: Run, state: RunState, message: str) -> Run:
@@ -204,20 +266,7 @@ def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, recorder: Record
         stack.callback(lambda: recorder.anchored(ports.environment.name, session.log_head))
         stepper = Stepper(session)
         for step in plan.steps:
-            _stop_here(ports, session)
             stepper.step(step)
-
-
-def _stop_here(ports: Ports, session: Session) -> None:
-    if not ports.stop.requested:
-        return
-    error = Interrupted(
-        what=f"stopped at a safe point; the database is at {', '.join(session.heads) or 'base'}",
-        why="a signal asked for it",
-        fix=f"handrail resume -e {ports.environment.name}",
-    )
-    error.exit = Exit.TERMINATED if ports.stop.signal == SIGTERM else Exit.INTERRUPTED
-    raise error
 
 
 def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:

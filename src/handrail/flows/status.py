@@ -19,6 +19,7 @@ def status(ports: ProjectPorts, environments: tuple[Environment, ...], *, look: 
     return Status(
         heads=ports.graph.heads,
         revisions=len(ports.graph.revisions),
+        problems=tuple(problem.message for problem in ports.graph.problems if problem.blocking),
         environments=tuple(_look(ports, e) if look else _remembered(ports, e) for e in environments),
     )
 
@@ -27,7 +28,9 @@ def rebind(ports: Ports) -> Binding:
     """Bind the environment to the database its url names now. Raises what a write to the database raises."""
     standing = planning.look(ports)
     run = running.begin(ports, "rebind", standing.heads, standing.heads)
-    with lease.hold(ports.engine, run, wait=ports.environment.lease_wait, clock=ports.clock, emit=ports.emit) as held:
+    with lease.hold(
+        ports.engine, run, wait=ports.environment.lease_wait, clock=ports.clock, stop=ports.stop, emit=ports.emit
+    ) as held:
         tables.create(held.conn, ports.engine)
         found = identity.bind(held.conn, ports.engine, standing.target, ports.environment.name)
     binding = Binding(environment=ports.environment.name, identity=found.uuid, log_head="")

@@ -8,14 +8,15 @@ from contextlib import suppress
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause
-from handrail.errors import ConnectionLost, Halfway, HandrailError, LockBudgetSpent, StepFailed
+from handrail.errors import ConnectionLost, Halfway, HandrailError, LockBudgetSpent, LockHoldSpent, StepFailed
 from handrail.flows.attempt import Attempt, Session
+from handrail.flows.bounds import Bounds
 from handrail.history import execute
 from handrail.history.guard import Raised
 from handrail.journal import statement_log
 from handrail.model.effect import Blocker
 from handrail.model.plan import Step, moved
-from handrail.model.run import Committed, StepRetried, StepStarted, Waiting
+from handrail.model.run import Committed, StepRetried, StepStarted, Waiting, WaitingForAutovacuum
 from handrail.model.standing import DONE
 
 _LOOK_EVERY_S = 0.05
@@ -30,16 +31,25 @@ class Stepper:
 
     def __init__(self, session: Session) -> None:
         self._s = session
+        self._bounds = Bounds(session)
 
     def step(self, step: Step) -> None:
-        """Apply or undo one revision. Raises StepFailed, LockBudgetSpent, Halfway, ConnectionLost, LeaseLost."""
+        """Apply or undo one revision.
+
+        Raises StepFailed, LockBudgetSpent, Halfway, ConnectionLost, LeaseLost, and Interrupted where a signal asked to
+        stop before it was begun.
+        """
         budget_ends = self._s.ports.clock.monotonic() + self._s.ports.environment.lock.budget.total_seconds()
-        attempt = 1
+        attempt, patient = 1, True
         while True:
-            self._wait_until_quiet(step, budget_ends)
+            wait_s = self._wait_until_quiet(step, budget_ends, patient=patient)
+            patient = patient and wait_s == self._wait_s
+            self._stop_if_asked()
             began = self._s.ports.clock.monotonic()
             self._emit_started(step, attempt)
-            tried = Attempt(self._s, step)
+            self._bounds.begin(wait_s)
+            tried = Attempt(self._s, step, self._bounds)
+            tried.refuse_undecidable()
             raised = self._run(step, tried)
             if raised is None:
                 self._committed(step, tried, began)
@@ -71,52 +81,90 @@ class Stepper:
                 direction=step.direction,
                 hooks=tried,
             )
+        except LockHoldSpent as exc:
+            raise self._held_too_long(step, exc) from exc
         finally:
             with suppress(DBAPIError):  # a broken connection has nothing to restore
                 self._s.ports.engine.after_step(self._s.conn)
 
-    def _wait_until_quiet(self, step: Step, budget_ends: float) -> None:
-        """Wait, holding nothing, until no older transaction holds what the step will lock."""
-        relations = step.strong_relations
-        older_than_s = self._s.ports.environment.lock.timeout.total_seconds()
-        clock, began, told = self._s.ports.clock, self._s.ports.clock.monotonic(), float("-inf")
-        while relations and not self._s.ports.stop.requested:
-            blockers = self._s.ports.engine.locks.blockers(self._s.watch, relations, older_than_s=older_than_s)
+    @property
+    def _wait_s(self) -> float:
+        return self._s.ports.environment.lock.timeout.total_seconds()
+
+    def _wait_until_quiet(self, step: Step, budget_ends: float, *, patient: bool) -> float:
+        """Wait, holding nothing, until no older transaction holds what the step would wait for.
+
+        Return how long its statements may wait for a lock, in seconds: lock.timeout, or once, where `patient`, long
+        enough for the server to end an autovacuum that we may not end ourselves.
+        """
+        wanted, locks, clock = step.strong_locks, self._s.ports.engine.locks, self._s.ports.clock
+        began, told = clock.monotonic(), float("-inf")
+        while wanted and not self._s.ports.stop.requested:
+            blockers = locks.blockers(self._s.watch, wanted, older_than_s=self._wait_s)
             if not blockers:
-                return
+                break
             now = clock.monotonic()
             if now >= budget_ends:
                 raise self._budget_spent(step, blockers)
             if now - told >= _TELL_EVERY_S:
                 self._s.ports.emit(Waiting(revision=step.revision.id, blockers=blockers, waited_s=now - began))
                 told = now
+            if all(b.autovacuum for b in blockers) and not self._cancelled(blockers) and patient:
+                wait_s = locks.autovacuum_yields_after_s(self._s.watch)
+                self._s.ports.emit(WaitingForAutovacuum(revision=step.revision.id, blockers=blockers, wait_s=wait_s))
+                return wait_s
             clock.sleep(_LOOK_EVERY_S)
+        return self._wait_s
+
+    def _cancelled(self, blockers: tuple[Blocker, ...]) -> bool:
+        """Ask each autovacuum to give way; whether we may."""
+        locks = self._s.ports.engine.locks
+        return all(b.pid is not None and locks.cancel_autovacuum(self._s.watch, b.pid) for b in blockers)
 
     def _retry_or_raise(self, step: Step, tried: Attempt, raised: Raised, attempt: int, budget_ends: float) -> None:
         cause = self._s.ports.engine.classify(raised.exception)
+        if self._ended_for_its_hold(tried, cause):
+            tried.clear_away()
+            raise self._held_too_long(step, self._bounds.hold_error()) from raised.exception
         if cause is Cause.CONNECTION_LOST:
             raise ConnectionLost(
                 what=f"the connection was lost during {step.revision.id}; whether it was committed is not known yet",
                 why=raised.summary,
                 fix=f"handrail status -e {self._s.ports.environment.name} looks it up",
             ) from raised.exception
-        tried.discard_broken()
+        tried.clear_away()
         if cause not in _RETRIED:
-            raise self._failed(step, tried, raised, cause) from raised.exception
+            raise self._failed(step, raised) from raised.exception
         blockers = self._blockers(step)
-        if self._s.ports.clock.monotonic() >= budget_ends or not step.exact:
+        left_s = budget_ends - self._s.ports.clock.monotonic()
+        if left_s <= 0 or not step.exact:
             raise self._budget_spent(step, blockers) from raised.exception
-        delay_s = min(_BACKOFF_MOST_S, _BACKOFF_FIRST_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        backoff_s = min(_BACKOFF_MOST_S, _BACKOFF_FIRST_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        delay_s = min(backoff_s, left_s)
         self._s.ports.emit(
             StepRetried(
                 revision=step.revision.id, cause=cause.value, attempt=attempt, delay_s=delay_s, blockers=blockers
             )
         )
-        self._s.ports.clock.sleep(delay_s)
+        self._pause(delay_s)
+
+    def _pause(self, delay_s: float) -> None:
+        clock = self._s.ports.clock
+        ends = clock.monotonic() + delay_s
+        while not self._s.ports.stop.requested and (left_s := ends - clock.monotonic()) > 0:
+            clock.sleep(min(left_s, _LOOK_EVERY_S))
+
+    def _stop_if_asked(self) -> None:
+        """Raise Interrupted where a signal asked for it; called where nothing is open."""
+        if self._s.ports.stop.requested:
+            raise self._s.ports.stop.error(
+                what=f"stopped at a safe point; the database is at {', '.join(self._s.heads) or 'base'}",
+                fix=f"handrail resume -e {self._s.ports.environment.name}",
+            )
 
     def _blockers(self, step: Step) -> tuple[Blocker, ...]:
-        relations = step.strong_relations
-        return self._s.ports.engine.locks.blockers(self._s.watch, relations, older_than_s=0.0) if relations else ()
+        wanted = step.strong_locks
+        return self._s.ports.engine.locks.blockers(self._s.watch, wanted, older_than_s=0.0) if wanted else ()
 
     def _budget_spent(self, step: Step, blockers: tuple[Blocker, ...]) -> HandrailError:
         names = "; ".join(b.describe() for b in blockers[:3]) or "the holders are gone by now"
@@ -124,7 +172,6 @@ class Stepper:
         if not step.exact:
             spent = f"a lock of {step.revision.id} was missed; not retried by itself ({step.recorded.reason})"
         return self._standing(
-            step,
             LockBudgetSpent,
             what=spent,
             why=names,
@@ -135,36 +182,36 @@ class Stepper:
     def _again(self) -> str:
         return f"handrail {self._s.run.command} -e {self._s.ports.environment.name}"
 
-    def _failed(self, step: Step, tried: Attempt, raised: Raised, cause: Cause) -> HandrailError:
+    def _ended_for_its_hold(self, tried: Attempt, cause: Cause) -> bool:
+        """Whether the server ended the statement, or the idle session, because of lock.hold; COMMIT was not sent."""
+        if tried.log_entry is not None:
+            return False
+        return (cause is Cause.CANCELED and self._bounds.holding) or (
+            cause is Cause.CONNECTION_LOST and self._bounds.hold_spent
+        )
+
+    def _held_too_long(self, step: Step, exc: LockHoldSpent) -> HandrailError:
+        return self._standing(LockHoldSpent, what=f"{step.revision.id}: {exc.what}", why=exc.why, fix=exc.fix)
+
+    def _failed(self, step: Step, raised: Raised) -> HandrailError:
         if isinstance(raised.exception, HandrailError):
             return raised.exception
-        if cause is Cause.CANCELED and tried.holds_strong_lock:
-            hold = self._s.ports.environment.lock.hold.total_seconds()
-            return self._standing(
-                step,
-                StepFailed,
-                what=f"{step.revision.id} held a lock that others wait for longer than lock.hold",
-                why=f"{tried.strong_lock} for more than {hold:g} s",
-                fix="move the long work before the lock or into a revision of its own, or raise lock.hold",
-            )
         place = f" ({raised.place.file}:{raised.place.line})" if raised.place else ""
         return self._standing(
-            step,
             StepFailed,
             what=f"{step.direction.value} {step.revision.id} failed",
             why=f"{raised.summary}{place}",
             fix=f"correct the revision, then: {self._again}",
         )
 
-    def _standing(self, step: Step, kind: type[StepFailed], *, what: str, why: str, fix: str) -> HandrailError:
+    def _standing(self, kind: type[StepFailed], *, what: str, why: str, fix: str) -> HandrailError:
         """Return the error with the state the database is in: as before the revision, or halfway."""
-        done = [r for r in statement_log.read(self._s.watch, self._s.ports.engine) if r.state == DONE]
-        if done:
+        records = statement_log.read(self._s.watch, self._s.ports.engine)
+        if records:
+            done = sum(r.state == DONE for r in records)
             return Halfway(
-                what=f"{what}; {len(done)} of its statements are committed",
+                what=f"{what}; {done} of its statements are committed",
                 why=why,
-                fix=f"handrail resume -e {self._s.ports.environment.name}, or correct by hand and resume",
+                fix=f"remove the reason, then: handrail resume -e {self._s.ports.environment.name}",
             )
-        if step.resumable or not step.exact:
-            statement_log.forget(self._s.watch, self._s.ports.engine, step.revision.id)
         return kind(what=f"{what}; the database is as it was before this revision", why=why, fix=fix)

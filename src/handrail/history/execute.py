@@ -180,7 +180,7 @@ class _Watch:
         sql = Sent(
             statement=statement, parameters=parameters, paramstyle=self._conn.dialect.paramstyle, escaped=escaped
         ).sql
-        origin = Origin.REVISION if self._stage.in_revision else Origin.ALEMBIC
+        origin = self._stage.origin
         autocommit = self._conn.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
         if is_begin(sql):
             return None

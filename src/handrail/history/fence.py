@@ -87,6 +87,12 @@ class Fenced:
     def breach(self) -> FenceBreach:
         """Return the error that names the last attempt."""
         attempt = self._attempts[-1]
+        if self.mode is Fence.NULL:
+            return FenceBreach(
+                what="the project opens a database connection that cannot be stood in for; it was not opened",
+                why=f"{attempt}; while a project is read, engines and synchronous drivers get an empty database",
+                fix="open it when the application starts, not when a module is imported or a migration runs",
+            )
         return FenceBreach(
             what="a migration tried to open a database connection of its own; it was not opened",
             why=f"{attempt}, while Handrail runs the migration on a connection it holds locks and a log for",
@@ -102,10 +108,15 @@ class Fenced:
 
     def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Pass it on; a null connection outlives its fence only to refuse."""
-        if _up is not self or self.mode is not Fence.NULL:
-            holder = _up or self
-            holder._attempts.append(Attempt(what="a connection made while the project was read", place=_caller()))  # noqa: SLF001 - the same class
-            raise holder.breach()
+        if _up is not self:
+            attempt = Attempt(what="a connection made while the project was read was used", place=_caller())
+            if _up is not None:
+                _up._attempts.append(attempt)  # noqa: SLF001 - the same class
+            raise FenceBreach(
+                what="a connection that leads to no database was used; nothing was sent",
+                why=str(attempt),
+                fix="use op.get_bind() for the migration's connection, and open none when a module is imported",
+            )
         if self.listener is not None:
             self.listener.sent(connection, sent)
 
@@ -120,12 +131,13 @@ class Fenced:
     def up(self) -> ExitStack:
         """Put every part up; the stack takes them down."""
         stack = ExitStack()
-        # Every pool, with `creator=` and without, turns its creator into what it calls in this one method.
-        wrap = cast("_WrapCreator", Pool._should_wrap_creator)  # noqa: SLF001 - Pool's constructor is inspected for its arguments
+        # Every pool, with `creator=` and without, makes what it calls out of its creator in this one method; the
+        # constructor itself cannot be replaced, since SQLAlchemy inspects its arguments.
+        wrap = cast("_WrapCreator", Pool._should_wrap_creator)  # noqa: SLF001 - see above
         stack.enter_context(replaced(Pool, "_should_wrap_creator", _gated(wrap)))
         if self.mode is Fence.NULL:
             # create_engine, get_dialect and their async forms find a dialect by this one.
-            entrypoint = cast("_Entrypoint", URL._get_entrypoint)  # noqa: SLF001 - the public ones call it
+            entrypoint = cast("_Entrypoint", URL._get_entrypoint)  # noqa: SLF001 - see above
             stack.enter_context(replaced(URL, "_get_entrypoint", self._nulled(entrypoint)))
         stack.enter_context(drivers.fenced(_gated_driver))
         stack.enter_context(self._surroundings)

@@ -30,6 +30,14 @@ class Raised:
     summary: str
 
 
+def call_all(code: Callable[[], T]) -> T | Raised:
+    """Return what `code` returns, or whatever it raised: for a child process, in which nothing else is to be told."""
+    try:
+        return call(code)
+    except (HandrailError, KeyboardInterrupt) as exc:
+        return Raised(exception=exc, place=place_of(exc), summary=summary(exc))
+
+
 def call(code: Callable[[], T]) -> T | Raised:
     """Return what `code` returns, or what it raised; sys.exit() too.
 

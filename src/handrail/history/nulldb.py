@@ -257,6 +257,9 @@ class NullDialect:
     def _hstore_oids(self, _connection: object) -> None:
         """Find no hstore (psycopg2)."""
 
+    def _warn_for_known_db_issues(self) -> None:
+        """Know of no issues (MariaDB)."""
+
     def get_driver_connection(self, connection: object) -> object:
         """Return the null connection itself."""
         return connection

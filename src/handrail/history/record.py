@@ -21,7 +21,7 @@ from handrail.engines import base
 from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, Fenced, fence
 from handrail.history.graph import Graph, revision_map
-from handrail.history.guard import call
+from handrail.history.guard import call_all
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
 from handrail.history.stage import Stage, heads_after
@@ -173,7 +173,7 @@ class _Reader:
             recorder = Recorder(stage, kind=self.engine.statements.kind)
             self.fenced.listener = recorder
             with recorder.recording(self.null):
-                ended = call(stage.perform)
+                ended = call_all(stage.perform)
             self.fenced.listener = None
         return recorder.result(ended)
 

@@ -43,22 +43,14 @@ class Recorder:
         self._operations: list[Operation] = []
         self._statements: list[Statement] = []
         self._doubts: list[str] = []
+        self._own_connection = ""
         self._current: int | None = None
         self._transaction = 0
         self._unfinished = False
 
     def result(self, ended: object) -> RecordedRevision:
         """Return what was written down; `ended` is what the guard returned for the run."""
-        reading, reason = (Reading.DATA_DEPENDENT, self._doubts[0]) if self._doubts else (Reading.EXACT, "")
-        if isinstance(ended, Raised):
-            failure = self._at(
-                ended.place, str(ended.exception) if isinstance(ended.exception, TooMany) else ended.summary
-            )
-            # On an empty answer anything may be raised; that says nothing about a database with rows in it.
-            if self._doubts and not isinstance(ended.exception, TooMany):
-                reason = f"{reason}; on an empty answer {failure}"
-            else:
-                reading, reason = Reading.FAILED, failure
+        reading, reason = self._judged(ended)
         return RecordedRevision(
             revision=self._stage.revision.id,
             direction=self._stage.direction,
@@ -67,6 +59,20 @@ class Recorder:
             operations=tuple(self._operations),
             statements=tuple(self._statements),
         )
+
+    def _judged(self, ended: object) -> tuple[Reading, str]:
+        if self._own_connection:
+            return Reading.FAILED, self._own_connection
+        doubt = self._doubts[0] if self._doubts else ""
+        if not isinstance(ended, Raised):
+            return (Reading.DATA_DEPENDENT if doubt else Reading.EXACT), doubt
+        if isinstance(ended.exception, TooMany):
+            return Reading.FAILED, self._at(ended.place, str(ended.exception))
+        failure = self._at(ended.place, ended.summary)
+        if doubt:
+            # On an empty answer anything may be raised; that says nothing about a database with rows in it.
+            return Reading.DATA_DEPENDENT, f"{doubt}; on an empty answer {failure}"
+        return Reading.FAILED, failure
 
     @contextmanager
     def recording(self, engine: Engine) -> Iterator[None]:
@@ -93,11 +99,13 @@ class Recorder:
             event.remove(engine, "rollback", self._ended)
 
     def opened(self, _connection: NullConnection, /) -> None:
-        """A revision that opens its own connection is seen by the statements it sends."""
+        """Note that the revision opens a connection of its own."""
+        place = caller(sys._getframe(1))  # noqa: SLF001 - the only way to see who calls
+        self._own_connection = self._at(place, "it opens a connection of its own, which is refused when it runs")
 
     def sent(self, _connection: NullConnection, sent: Sent, /) -> None:
         """Write down one statement."""
-        origin = Origin.REVISION if self._stage.in_revision else Origin.ALEMBIC
+        origin = self._stage.origin
         kind = self._kind(sent.sql)
         place = self._place()
         if is_begin(sent.sql) or (origin is Origin.ALEMBIC and kind is StatementKind.READ):

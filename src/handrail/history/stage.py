@@ -71,7 +71,8 @@ class Stage:
     """One revision about to be performed on one connection.
 
     `heads` are the rows of the version table. Where `create_version_table` is set the table is created inside the
-    revision's own transaction, so that a first revision that fails leaves nothing behind.
+    revision's own transaction, so that a first revision that fails leaves nothing behind. `origin` is who sends
+    statements at the moment.
     """
 
     env: EnvPy
@@ -82,7 +83,6 @@ class Stage:
     heads: tuple[str, ...]
     create_version_table: bool
     origin: Origin = Origin.ALEMBIC
-    in_revision: bool = False
 
     def perform(self, on_version_apply: Callable[..., None] | None = None) -> None:
         """Run the revision through MigrationContext, in the transaction that it opens and commits itself.
@@ -109,11 +109,11 @@ class Stage:
         def migration_fn(**arguments: Any) -> None:
             if self.create_version_table:
                 context._version.create(self.connection)  # noqa: SLF001 - Alembic's own way, at a better time
-            self.in_revision = True
+            self.origin = Origin.REVISION
             try:
                 function(**arguments)
             finally:
-                self.in_revision = False
+                self.origin = Origin.ALEMBIC
 
         migration_fn.__name__ = self.direction.value
         yield Step(self.nodes, self.revision, self.direction, migration_fn)

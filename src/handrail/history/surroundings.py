@@ -14,7 +14,6 @@ from typing import Any, NoReturn, Self, TextIO
 
 #: Variables from which drivers take a server, user or password that nobody chose.
 #: Source: https://www.postgresql.org/docs/current/libpq-envars.html
-_YES = True
 _SERVER_VARIABLES = ("PG", "MYSQL_", "MARIADB_")
 
 
@@ -42,7 +41,7 @@ class Capture(TextIOBase):
 
 
 class Surroundings:
-    """Output kept, logging's configuration inert, no bytecode, no sudden end of the process."""
+    """Output kept, input empty, logging's configuration inert, no bytecode, no sudden end of the process."""
 
     def __init__(self, *, scrub: bool) -> None:
         self._scrub = scrub
@@ -60,7 +59,8 @@ class Surroundings:
         enter = self._stack.enter_context
         enter(replaced(sys, "stdout", self.out))
         enter(replaced(sys, "stderr", self.err))
-        enter(replaced(sys, "dont_write_bytecode", _YES))
+        enter(replaced(sys, "stdin", StringIO()))  # a question would wait for an answer that nobody sees asked
+        enter(replaced(sys, "dont_write_bytecode", value=True))
         # env.py's fileConfig() would disable the loggers of everybody else in this process.
         enter(replaced(logging.config, "fileConfig", _configure_nothing))
         enter(replaced(logging.config, "dictConfig", _configure_nothing))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+from urllib.parse import quote, quote_plus, unquote
 
 _PASSWORD_IN_URL = re.compile(r"(?P<head>\b[\w+.-]+://[^\s:/@]*):(?P<password>[^\s/]+)@")
-_PASSWORD_IN_DSN = re.compile(r"(?P<head>\bpassword\s*=\s*)(?P<password>'(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
+# Unquoted values end at a quote or comma too: what is masked may be a JSON document, and has to stay one.
+_PASSWORD_IN_DSN = re.compile(
+    r"""(?P<head>\bpassword\s*=\s*)(?P<password>'(?:[^'\\]|\\.)*'|[^\s"',]+)""", re.IGNORECASE
+)
+_SHORTEST = 4
 
 _known: set[str] = set()
 
 
 def remember(secret: str) -> None:
-    """Mask this text, and its URL-quoted form, wherever it appears from now on. Short ones (<4) would mask words."""
-    if len(secret) >= 4:  # noqa: PLR2004 - shorter ones would mask ordinary words
-        _known.add(secret)
+    """Mask this text wherever it appears from now on, also as URLs, JSON and `repr` write it.
+
+    Texts of fewer than four characters are left alone: they would mask ordinary words.
+    """
+    for form in {secret, unquote(secret)}:
+        written = {form, quote(form, safe=""), quote_plus(form), json.dumps(form)[1:-1], repr(form)[1:-1]}
+        _known.update(text for text in written if len(text) >= _SHORTEST)
 
 
 def mask(text: str) -> str:

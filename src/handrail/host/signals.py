@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from handrail.errors import Exit, Interrupted
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,6 +25,12 @@ class Stop:
     def requested(self) -> bool:
         """Whether to stop at the next safe point."""
         return self.signal != 0
+
+    def error(self, *, what: str, fix: str) -> Interrupted:
+        """Return the error to stop with; its exit status is the signal's."""
+        error = Interrupted(what=what, why=f"{signal.Signals(self.signal).name} asked for it", fix=fix)
+        error.exit = Exit.TERMINATED if self.signal == signal.SIGTERM else Exit.INTERRUPTED
+        return error
 
 
 @contextmanager

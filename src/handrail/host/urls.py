@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -12,6 +13,9 @@ from handrail.errors import SettingsInvalid
 from handrail.host import secrets
 
 _COMMAND_TIMEOUT_S = 30.0
+#: Everything from the user's colon to the last @: a password that should have been percent-encoded may hold any sign.
+_CREDENTIALS = re.compile(r"[^:/]*://[^:@/]*:(.+)@")
+_QUERY_PASSWORD = re.compile(r"[?&]password=([^&]+)")
 
 
 def resolve(setting: str, *, environment: str, root: Path) -> str:
@@ -34,18 +38,19 @@ def resolve(setting: str, *, environment: str, root: Path) -> str:
     url = url.strip()
     if url.startswith("postgres://"):  # what hosting platforms hand out; SQLAlchemy knows only the long name
         url = "postgresql://" + url.removeprefix("postgres://")
-    password = _password(url)
-    if password:
+    for password in _passwords(url):
         secrets.remember(password)
     return url
 
 
 def _from_environment(name: str, environment: str) -> str:
     url = os.environ.get(name, "")
-    if not url:
+    if not url.strip():
         raise SettingsInvalid(
             what=f"the URL of {environment} is not known; nothing was touched",
-            why=f"the environment variable {name} is not set",
+            why=f"the environment variable {name} is not set"
+            if not url
+            else f"the environment variable {name} is blank",
             fix=f"set {name} to the database's URL",
         )
     return url
@@ -67,19 +72,20 @@ def _from_command(command: str, environment: str, root: Path) -> str:
         done = subprocess.run(
             shlex.split(command), cwd=root, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=False
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as exc:  # IndexError: no words at all
         why = f"`{command}` could not be run: {type(exc).__name__}"
     else:
         if done.returncode == 0 and done.stdout.strip():
             return done.stdout
-        why = f"`{command}` ended with status {done.returncode} and printed no URL"
+        printed = "" if done.stdout.strip() else " and printed no URL"
+        why = f"`{command}` ended with status {done.returncode}{printed}"
     raise SettingsInvalid(
         what=f"the URL of {environment} is not known; nothing was touched", why=why, fix="run the command by hand"
     )
 
 
 def _refuse_literal_password(url: str, environment: str) -> None:
-    if environment != "development" and _password(url):
+    if environment != "development" and _passwords(url):
         raise SettingsInvalid(
             what=f"the settings hold the password of {environment}; nothing was touched",
             why="a password in a file under version control is known to everybody who reads it",
@@ -87,8 +93,11 @@ def _refuse_literal_password(url: str, environment: str) -> None:
         )
 
 
-def _password(url: str) -> str:
+def _passwords(url: str) -> list[str]:
+    """Return what may be a password in the URL, also in one that cannot be read: the longest reading comes first."""
+    found = [match[1] for match in (_CREDENTIALS.match(url), _QUERY_PASSWORD.search(url)) if match]
     try:
-        return urlsplit(url).password or ""
+        read = urlsplit(url).password
     except ValueError:
-        return ""
+        read = None
+    return [password for password in dict.fromkeys([*found, read]) if password]

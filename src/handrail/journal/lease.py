@@ -2,7 +2,7 @@
 
 The lock is tried and polled, never waited for inside the server: a session that blocks in pg_advisory_lock holds a
 snapshot that CREATE INDEX CONCURRENTLY would wait for. The token fences: each step reads it FOR KEY SHARE in its own
-transaction and again before COMMIT, so a run that lost its lease cannot commit.
+transaction, which keeps others from taking the lease over until it ends: a run that lost its lease cannot commit.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Engine, Purpose
-from handrail.errors import HandrailError, LeaseHeld, LeaseLost
+from handrail.errors import ConnectionLost, HandrailError, Interrupted, LeaseHeld, LeaseLost
 from handrail.host.clock import Clock
+from handrail.host.signals import Stop
 from handrail.journal.tables import create, exist, tables
 from handrail.model.run import Event, LeaseTaken, LeaseWaiting, Run
 from handrail.model.standing import LeaseRow
@@ -56,7 +58,7 @@ def _aware(moment: datetime | str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Lease:
     """The lease while we hold it. `previous` is the row of a run that never gave it back, None after a clean one."""
 
@@ -66,10 +68,13 @@ class Lease:
     previous: LeaseRow | None
     lost: threading.Event = field(default_factory=threading.Event)
 
+    @cached_property
+    def _token(self) -> sa.Select[int]:
+        return sa.select(tables(self.engine).lease.c.token).with_for_update(read=True, key_share=True)
+
     def check(self, conn: Connection) -> None:
         """Make sure, in the transaction of `conn`, that the lease is ours until it ends. Raises LeaseLost."""
-        table = tables(self.engine).lease
-        token = conn.execute(sa.select(table.c.token).with_for_update(read=True, key_share=True)).scalar()
+        token = conn.execute(self._token).scalar()
         if token != self.token:
             raise LeaseLost(
                 what="another run has taken the lease; the step in flight was rolled back",
@@ -85,30 +90,36 @@ class Lease:
 
 
 @contextmanager
-def hold(engine: Engine, run: Run, *, wait: timedelta, clock: Clock, emit: Callable[[Event], None]) -> Iterator[Lease]:
-    """Take the lease for that run, keep it alive, and give it back at the end. Raises LeaseHeld after `wait`."""
+def hold(
+    engine: Engine, run: Run, *, wait: timedelta, clock: Clock, stop: Stop, emit: Callable[[Event], None]
+) -> Iterator[Lease]:
+    """Take the lease for that run, keep it alive, and give it back at the end.
+
+    A run that is interrupted or cut off leaves its row as it is, so that `resume` knows where it was going. Raises
+    LeaseHeld after `wait`, Interrupted where a signal asked to stop meanwhile.
+    """
     with engine.connect(Purpose.STATE, run=run.id) as conn:
-        _take_lock(conn, engine, wait=wait, clock=clock, emit=emit)
+        _take_lock(conn, engine, wait=wait, clock=clock, stop=stop, emit=emit)
         try:
             create(conn, engine)
             lease = _take_row(conn, engine, run)
             emit(LeaseTaken(token=lease.token))
-            stop = threading.Event()
-            beat = threading.Thread(target=_beat, args=(lease, run, stop), name="handrail-heartbeat", daemon=True)
-            beat.start()
-            try:
-                yield lease
-            finally:
-                stop.set()
-                beat.join()
-                _give_back(conn, engine, lease)
+            with _beating(lease, run):
+                try:
+                    yield lease
+                except (ConnectionLost, Interrupted, KeyboardInterrupt):
+                    raise
+                except BaseException:
+                    _give_back(conn, engine, lease)
+                    raise
+            _give_back(conn, engine, lease)
         finally:
             with suppress(DBAPIError):  # the server gives the lock back with the session
                 engine.locks.release_lease(conn)
 
 
 def _take_lock(
-    conn: Connection, engine: Engine, *, wait: timedelta, clock: Clock, emit: Callable[[Event], None]
+    conn: Connection, engine: Engine, *, wait: timedelta, clock: Clock, stop: Stop, emit: Callable[[Event], None]
 ) -> None:
     deadline = clock.monotonic() + wait.total_seconds()
     announced = False
@@ -120,6 +131,11 @@ def _take_lock(
                 what="another run holds the lease of this database; nothing was touched",
                 why=holder,
                 fix="wait for it and look again: handrail status",
+            )
+        if stop.requested:
+            raise stop.error(
+                what="stopped while waiting for the lease; nothing was touched",
+                fix="look who holds it: handrail status",
             )
         if not announced:
             emit(LeaseWaiting(holder=holder))
@@ -154,6 +170,18 @@ def _give_back(conn: Connection, engine: Engine, lease: Lease) -> None:
     table = tables(engine).lease
     with suppress(DBAPIError):  # a lost connection leaves the row as that of an interrupted run, which is what it is
         conn.execute(table.update().where(table.c.token == lease.token).values(state=_RELEASED))
+
+
+@contextmanager
+def _beating(lease: Lease, run: Run) -> Iterator[None]:
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(lease, run, stop), name="handrail-heartbeat", daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beat.join()
 
 
 def _beat(lease: Lease, run: Run, stop: threading.Event) -> None:

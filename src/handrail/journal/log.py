@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict
+from dataclasses import fields
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -17,6 +17,9 @@ from handrail.engines.base import Engine
 from handrail.journal.tables import exist, tables
 from handrail.model.log import GENESIS, LogEntry
 from handrail.model.revision import Direction
+
+_ENCODED = frozenset({"direction", "heads_before", "heads_after", "imports", "source"})
+_PLAIN = tuple(f.name for f in fields(LogEntry) if f.name not in _ENCODED)
 
 
 def append(conn: Connection, engine: Engine, entry: LogEntry, *, after: str = "") -> LogEntry:
@@ -27,19 +30,18 @@ def append(conn: Connection, engine: Engine, entry: LogEntry, *, after: str = ""
     table = tables(engine).log
     last = after or conn.execute(sa.select(table.c.hash).order_by(table.c.id.desc()).limit(1)).scalar()
     chained = entry.chained(last or GENESIS)
-    conn.execute(
-        table.insert().values(
-            asdict(chained)
-            | {
-                "direction": chained.direction.value,
-                "heads_before": json.dumps(chained.heads_before),
-                "heads_after": json.dumps(chained.heads_after),
-                "imports": json.dumps(chained.imports),
-                "source": zlib.compress(chained.source.encode()),
-            }
-        )
-    )
+    conn.execute(table.insert(), _row(chained))
     return chained
+
+
+def _row(entry: LogEntry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in _PLAIN} | {
+        "direction": entry.direction.value,
+        "heads_before": json.dumps(entry.heads_before),
+        "heads_after": json.dumps(entry.heads_after),
+        "imports": json.dumps(entry.imports),
+        "source": zlib.compress(entry.source.encode()),
+    }
 
 
 def entries(conn: Connection, engine: Engine) -> tuple[LogEntry, ...]:

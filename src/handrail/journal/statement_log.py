@@ -7,12 +7,14 @@ a revision that is half applied.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from handrail.engines.base import Engine
 from handrail.journal.tables import tables
 from handrail.model.revision import Direction
-from handrail.model.standing import StatementRecord
+from handrail.model.standing import DONE, StatementRecord
 
 
 def write(conn: Connection, engine: Engine, record: StatementRecord) -> None:
@@ -37,6 +39,11 @@ def write(conn: Connection, engine: Engine, record: StatementRecord) -> None:
                 file_digest=record.file_digest,
             )
         )
+
+
+def finish(conn: Connection, engine: Engine, record: StatementRecord) -> None:
+    """Move the record to `done`."""
+    write(conn, engine, replace(record, state=DONE))
 
 
 def drop(conn: Connection, engine: Engine, record: StatementRecord) -> None:

@@ -6,6 +6,7 @@ It is progress and proof, never truth: where it and the target disagree, the tar
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text
 from sqlalchemy.exc import SQLAlchemyError
 
-from handrail.engines.base import Engine, Purpose, for_url
+from handrail.engines.base import Engine, Purpose, for_url, transaction
 from handrail.errors import HandrailError, JournalUnwritable
 from handrail.host import secrets
 from handrail.model.plan import Plan
@@ -33,6 +34,7 @@ from handrail.model.run import (
     StatementStarted,
 )
 
+_LATE_S = 1.0
 _METADATA = MetaData()
 _RUNS = Table(
     "runs",
@@ -127,7 +129,7 @@ class Journal:
             if self._path.parent.name == ".handrail" and not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
         with self._engine.connect(Purpose.STATE) as conn:
-            _METADATA.create_all(conn)
+            _create(conn)
             yield conn
 
     @contextmanager
@@ -154,31 +156,43 @@ class Journal:
 class Recorder:
     """Writes the events of one run. Statements are left out: the target's own tables hold what matters of them.
 
-    A journal that fails in the middle never stops a migration: the first failure is kept in `broken`, and the rest is
-    not written.
+    Events are written together, at most a second late, since each write waits for the disk. A journal that fails in
+    the middle never stops a migration: the first failure is kept in `broken`, and the rest is not written.
     """
 
     def __init__(self, conn: Connection, run: Run) -> None:
         self._conn = conn
         self._run = run
+        self._pending: list[dict[str, str]] = []
+        self._written_at = time.monotonic()
         self.broken = ""
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
         if self.broken or isinstance(event, StatementStarted | StatementDone | Committing):
             return
-        with self._tolerant():
-            if isinstance(event, RunEnded):
-                self._conn.execute(_RUNS.update().where(_RUNS.c.id == self._run.id).values(_row(event.run)))
-                return
-            self._conn.execute(
-                _EVENTS.insert().values(
-                    run=self._run.id,
-                    at=datetime.now(UTC).isoformat(),
-                    kind=type(event).__name__,
-                    payload=secrets.mask(json.dumps(_payload(event), default=str)),
-                )
+        if isinstance(event, RunEnded):
+            self._run = event.run
+        else:
+            self._pending.append(
+                {
+                    "run": self._run.id,
+                    "at": datetime.now(UTC).isoformat(),
+                    "kind": type(event).__name__,
+                    "payload": secrets.mask(json.dumps(_payload(event), default=str)),
+                }
             )
+        if isinstance(event, RunEnded) or time.monotonic() - self._written_at > _LATE_S:
+            self._write()
+
+    def _write(self) -> None:
+        with self._tolerant():
+            with transaction(self._conn):
+                if self._pending:
+                    self._conn.execute(_EVENTS.insert(), self._pending)
+                self._conn.execute(_RUNS.update().where(_RUNS.c.id == self._run.id).values(_row(self._run)))
+            self._pending = []
+            self._written_at = time.monotonic()
 
     def bound(self, binding: Binding) -> None:
         """Remember which database the run's environment is, and where its log stands."""
@@ -199,6 +213,18 @@ class Recorder:
             yield
         except SQLAlchemyError as exc:
             self.broken = secrets.mask(f"{type(exc).__name__}: {str(exc).splitlines()[0]}")
+
+
+def _create(conn: Connection) -> None:
+    """Make the journal's tables where they are missing; several first runs may do so at once."""
+    if sa.inspect(conn).has_table(_RUNS.name):
+        return
+    try:
+        with transaction(conn):
+            _METADATA.create_all(conn)
+    except SQLAlchemyError:
+        if not sa.inspect(conn).has_table(_RUNS.name):
+            raise
 
 
 def _bind(conn: Connection, binding: Binding) -> None:

@@ -31,7 +31,9 @@ class Effect:
 
     `relation` is the name as the statement writes it (schema-qualified where it does), or `*` where it could not be
     read and may be anything. `lock` is the server's own name for the mode, e.g. ACCESS EXCLUSIVE. `created_here` marks
-    a relation that the same statement creates, which nobody else can see yet. `source` is the URL of the claim.
+    a relation that the same statement creates, which nobody else can see yet. `severs` names the columns and
+    constraints (`*`: all) whose foreign keys the statement removes or makes again, which locks the tables at their
+    other end too; which those are only the catalogue knows. `source` is the URL of the claim.
     """
 
     relation: str
@@ -40,6 +42,7 @@ class Effect:
     cost: Cost
     confidence: Confidence = Confidence.HIGH
     created_here: bool = False
+    severs: tuple[str, ...] = ()
     source: str = ""
 
     @property
@@ -53,7 +56,8 @@ class Blocker:
     """Someone who holds what we want.
 
     `pid` is the server's number for the session, None for a prepared transaction (then `gid` names it). `age_s` counts
-    from the beginning of its transaction. `query` has its literals hidden.
+    from the beginning of its transaction. `query` has its literals hidden. `autovacuum` marks an ordinary autovacuum,
+    which gives way; one that prevents transaction wraparound does not.
     """
 
     pid: int | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from handrail.model.revision import Direction
 
@@ -46,8 +46,9 @@ class LogEntry:
 
 
 def _hash(entry: LogEntry) -> str:
-    fields = asdict(entry) | {"direction": entry.direction.value, "source": ""}  # file_digest stands for the source
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    covered = {f.name: getattr(entry, f.name) for f in fields(entry)}
+    covered |= {"direction": entry.direction.value, "source": ""}  # file_digest stands for the source
+    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
 
 
 def first_broken(log: tuple[LogEntry, ...]) -> LogEntry | None:

@@ -14,12 +14,16 @@ from handrail.model.target import Target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One function of one revision, with the effects of each of its statements (same order, same length)."""
+    """One function of one revision, with the effects of each of its statements (same order, same length).
+
+    `assumed` are the effects of what could not be read.
+    """
 
     revision: Revision
     direction: Direction
     recorded: RecordedRevision
     effects: tuple[tuple[Effect, ...], ...]
+    assumed: tuple[Effect, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -32,17 +36,16 @@ class Step:
         return self.recorded.transactions > 1
 
     @property
-    def strong_relations(self) -> tuple[str, ...]:
-        """Relations whose locks will make others wait; `*` where that is not known. Each once, in order."""
+    def strong_locks(self) -> tuple[Effect, ...]:
+        """The locks that will make others wait, in order, each once; not those on what the step itself creates."""
         created: set[str] = set()
-        names: dict[str, None] = {}
-        for statement, effects in zip(self.recorded.statements, self.effects, strict=True):
-            created.update(effect.relation for effect in effects if effect.created_here)
-            if not statement.autocommit:
-                names.update((e.relation, None) for e in effects if e.strong and e.relation not in created)
-        if self.recorded.reading is Reading.FAILED:
-            names["*"] = None
-        return tuple(names)
+        locks: dict[tuple[str, str, tuple[str, ...]], Effect] = {}
+        for effect in (effect for effects in (*self.effects, self.assumed) for effect in effects):
+            if effect.created_here:
+                created.add(effect.relation)
+            elif effect.strong and effect.relation not in created:
+                locks.setdefault((effect.relation, effect.lock, effect.severs), effect)
+        return tuple(locks.values())
 
     def statement_effects(self, index: int) -> tuple[Effect, ...]:
         """Return the effects of the statement at that place, () beyond the recording."""

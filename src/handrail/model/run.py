@@ -87,6 +87,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingForAutovacuum:
+    """Only autovacuum holds what the next step needs; the step waits in the lock queue until the server ends it."""
+
+    revision: str
+    blockers: tuple[Blocker, ...]
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
     """A revision begins; `attempt` counts from 1."""
 
@@ -187,6 +196,7 @@ Event = (
     | LeaseWaiting
     | LeaseTaken
     | Waiting
+    | WaitingForAutovacuum
     | StepStarted
     | StatementStarted
     | StatementDone

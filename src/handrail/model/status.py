@@ -31,15 +31,16 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The files' heads, and every environment asked for."""
+    """The files' heads, what is so wrong with the files that no path can be trusted, and every environment asked for."""
 
     heads: tuple[str, ...]
     revisions: int
+    problems: tuple[str, ...]
     environments: tuple[EnvironmentStatus, ...]
 
     @property
     def exit(self) -> Exit:
-        """2 when an environment could not be looked at, 5 when one stands half applied, else 0."""
-        if any(e.standing and e.standing.half_applied for e in self.environments):
+        """2 when files or an environment could not be read, 5 when one stands half applied, else 0."""
+        if any(e.standing and e.standing.half_applied and not e.standing.lease_taken for e in self.environments):
             return Exit.HALFWAY
-        return Exit.REFUSED if any(e.problem for e in self.environments) else Exit.DONE
+        return Exit.REFUSED if self.problems or any(e.problem for e in self.environments) else Exit.DONE

@@ -113,6 +113,7 @@ def judgements(values: Iterable[Judgement]) -> str:
 def status(value: Status) -> str:
     """Each environment: where it stands, what is pending, what to type next."""
     lines = [f"files: {count(value.revisions, 'revision')}, head {heads(value.heads)}"]
+    lines += [f"problem: {problem}" for problem in value.problems]
     for environment in value.environments:
         lines += ["", *_environment(environment)]
     return "\n".join(lines)

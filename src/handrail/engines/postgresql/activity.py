@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from handrail.engines.base import Refusal
 from handrail.engines.postgresql.statements import hide_literals
+from handrail.errors import LeaseHeld
 
 #: Whether the server, database or role makes sessions read-only, also from a session that we made read-only ourselves.
 READ_ONLY_SQL = """(
@@ -17,8 +18,11 @@ READ_ONLY_SQL = """(
                       and 'default_transaction_read_only=on' = any (s.setconfig))
        else current_setting('default_transaction_read_only')::bool end)"""
 
-# No lock; one row.
-_SERVER = text(f"select pg_is_in_recovery(), {READ_ONLY_SQL}, pg_backend_pid(), current_database()")
+# No lock; one row. The last column: whether our schema is there, or may be made.
+_SERVER = text(f"""
+select pg_is_in_recovery(), {READ_ONLY_SQL}, pg_backend_pid(), current_database(), current_user,
+       to_regnamespace('handrail') is not null or has_database_privilege(current_database(), 'create')
+""")
 
 # No lock; one row per session or prepared transaction that we must not run beside, oldest first. The text `(to prevent
 # wraparound)` is the server's own and never translated: src/backend/postmaster/autovacuum.c.
@@ -45,19 +49,20 @@ order by age_s desc
 _STARTED = """to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 # No lock.
 _SESSION = text(f"select pid, {_STARTED} from pg_catalog.pg_stat_activity where pid = pg_backend_pid()")  # noqa: S608 - constants of ours
+# Waits until the session is gone, 10 s at most: what it was committing is committed then, or never will be.
 _END_SESSION = text(
-    f"select pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where pid = :pid and {_STARTED} = :started"  # noqa: S608 - constants of ours
+    f"select pg_terminate_backend(pid, 10000) from pg_catalog.pg_stat_activity where pid = :pid and {_STARTED} = :started"  # noqa: S608 - constants of ours
 )
 
 
 def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal, ...]:
     """Return every reason not to migrate now, in two statements.
 
-    A standby, a read-only database, a pooler between us and the server, a running dump, an autovacuum against
+    A standby, a read-only database, a missing right to make our schema, a pooler between us and the server, a running dump, an autovacuum against
     wraparound, transactions and prepared transactions older than `oldest_transaction_s`. Other users' transactions are
     seen only by members of pg_read_all_stats.
     """
-    standby, read_only, pid, database = conn.execute(_SERVER).one()
+    standby, read_only, pid, database, user, may_create = conn.execute(_SERVER).one()
     found = []
     if standby:
         found.append(
@@ -75,6 +80,14 @@ def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal,
                 fix=f"ALTER DATABASE {database} RESET default_transaction_read_only, or ask who set it",
             )
         )
+    if not may_create:
+        found.append(
+            Refusal(
+                what=f"user {user} may not create the schema handrail in database {database}",
+                why="Handrail keeps its log and its lease there, and the schema does not exist yet",
+                fix=f'as the database\'s owner: GRANT CREATE ON DATABASE "{database}" TO "{user}"',
+            )
+        )
     if _pooled(conn, pid):
         found.append(
             Refusal(
@@ -89,11 +102,21 @@ def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal,
 
 
 def end_session(conn: Connection, pid: int, started: str) -> bool:
-    """End the session `pid` only if it began at `started`; False where it is gone already.
+    """End the session `pid` only if it began at `started`, and wait until it is gone; False where it was already.
 
-    `started` is UTC as `session` writes it. Needs membership in the session's role or pg_signal_backend.
+    `started` is UTC as `session` writes it. Needs membership in the session's role or pg_signal_backend. Raises LeaseHeld
+    where it does not end within 20 s.
     """
-    return bool(conn.execute(_END_SESSION, {"pid": pid, "started": started}).scalar_one_or_none())
+    that = {"pid": pid, "started": started}
+    ended = conn.execute(_END_SESSION, that).scalar_one_or_none()
+    # False also says that it ended by itself between the look and the signal: then it is not found again
+    if ended is False and conn.execute(_END_SESSION, that).scalar_one_or_none() is False:
+        raise LeaseHeld(
+            what="the session of an interrupted run does not end; nothing was touched",
+            why=f"the server was told to end pid {pid}, and after 20 s it is still there",
+            fix="look what it does in pg_stat_activity, and run again when it is gone",
+        )
+    return ended is not None
 
 
 def session(conn: Connection) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.pq.abc import PGconn
 from sqlalchemy import URL
 
 from handrail.errors import Unreachable
@@ -46,20 +47,29 @@ def unreachable(url: URL, parameters: Mapping[str, Any], exc: BaseException) -> 
 
     Opens up to three short connections to find out. The server's own words are shown, masked, but not interpreted.
     """
-    said = mask(" ".join(str(getattr(exc, "orig", None) or exc).split()))
-    sentence = _address(url, parameters) or _password(url, parameters, said) or _database(url, parameters, said)
+    driver_error = getattr(exc, "orig", None) or exc
+    said = mask(" ".join(str(driver_error).split()))
+    attempt = _libpq(driver_error) or _libpq(_try(parameters))
+    sentence = (
+        _address(url, _addresses(parameters, attempt))
+        or _password(url, parameters, attempt, said)
+        or _database(url, parameters, said)
+    )
     return Unreachable(what=mask(sentence.what), why=mask(sentence.why), fix=mask(sentence.fix))
 
 
-def _address(url: URL, parameters: Mapping[str, Any]) -> _Sentence | None:
+def _address(url: URL, addresses: list[tuple[str, int]]) -> _Sentence | None:
+    """Knock at each address, as libpq did; one that answers is enough."""
     reasons = []
-    for host, port in _addresses(parameters):
+    for host, port in addresses:
         try:
             _knock(host, port)
         except OSError as exc:
             reasons.append(f"{_where(host, port)}: {exc.strerror or exc}")
         else:
             return None
+    if not reasons:
+        return None
     return _Sentence(
         what=f"the server of database {_name(url)} is not reachable; nothing was touched",
         why="; ".join(reasons),
@@ -67,12 +77,8 @@ def _address(url: URL, parameters: Mapping[str, Any]) -> _Sentence | None:
     )
 
 
-def _password(url: URL, parameters: Mapping[str, Any], said: str) -> _Sentence | None:
+def _password(url: URL, parameters: Mapping[str, Any], status: PGconn | None, said: str) -> _Sentence | None:
     """Ask other databases of the server: a refusal there too is about the user, not about the database."""
-    attempt = _try(parameters)
-    if not isinstance(attempt, psycopg.OperationalError):
-        return None
-    status = attempt.pgconn
     user = url.username or parameters.get("user") or "the operating system's user"
     if status is not None and status.needs_password:
         return _Sentence(
@@ -124,17 +130,13 @@ def _database(url: URL, parameters: Mapping[str, Any], said: str) -> _Sentence:
     )
 
 
-def _addresses(parameters: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the addresses libpq would try, in its order: several hosts are separated by commas."""
-    hosts = str(parameters.get("hostaddr") or parameters.get("host") or "").split(",")
-    ports = str(parameters.get("port") or "").split(",")
-    default = psycopg.pq.Conninfo.get_defaults()
-    known = {item.keyword.decode(): (item.val or item.compiled or b"").decode() for item in default}
-    result = []
-    for number, host in enumerate(hosts):
-        port = ports[number] if number < len(ports) else ports[0]
-        result.append((host or known.get("host") or "/tmp", int(port or known.get("port") or 5432)))  # noqa: S108 - libpq's own default folder
-    return result
+def _addresses(parameters: Mapping[str, Any], attempt: PGconn | None) -> list[tuple[str, int]]:
+    """Return the addresses libpq tries, in its order; where the URL names none, the one it chose by itself."""
+    hosts = [host for host in str(parameters.get("hostaddr") or parameters.get("host") or "").split(",") if host]
+    ports = [port for port in str(parameters.get("port") or "").split(",") if port] or ["5432"]
+    if hosts:
+        return [(host, int(ports[number] if number < len(ports) else ports[0])) for number, host in enumerate(hosts)]
+    return [(attempt.host.decode(), int(attempt.port))] if attempt is not None and attempt.host else []
 
 
 def _knock(host: str, port: int) -> None:
@@ -151,10 +153,15 @@ def _where(host: str, port: int) -> str:
     return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
 
 
-def _try(parameters: Mapping[str, Any], **changes: Any) -> psycopg.Connection[Any] | psycopg.Error | None:
-    """Return an open connection's failure, or None after closing it again."""
+def _libpq(exc: BaseException | None) -> PGconn | None:
+    """Return the failed connection that psycopg keeps with its error; psycopg2 keeps none."""
+    return exc.pgconn if isinstance(exc, psycopg.OperationalError) else None
+
+
+def _try(parameters: Mapping[str, Any]) -> psycopg.Error | None:
+    """Return how one more attempt fails, None where it succeeds now."""
     try:
-        with psycopg.connect(**{**parameters, "connect_timeout": PROBE_TIMEOUT_S, **changes}):
+        with psycopg.connect(**{**parameters, "connect_timeout": PROBE_TIMEOUT_S}):
             return None
     except psycopg.Error as exc:
         return exc

@@ -1,8 +1,8 @@
 """Which locks a statement takes, read from its text alone.
 
-What only the catalogue knows is not here: DROP TABLE and TRUNCATE ... CASCADE also lock the tables at the other end of
-foreign keys, and ALTER TABLE its partitions and children; the caller adds them from the schema. What cannot be read is
-assumed to lock anything as strongly as there is.
+What only the catalogue knows is not here; `locks.blockers` adds it: the tables at the other end of severed foreign
+keys, partitions and children, the table of an index. What cannot be read is assumed to lock anything as strongly as
+there is.
 
 Source: https://www.postgresql.org/docs/current/explicit-locking.html.
 """
@@ -55,6 +55,7 @@ class _Lock:
     cost: Cost = Cost.INSTANT
     confidence: Confidence = Confidence.HIGH
     created: bool = False
+    severs: tuple[str, ...] = ()
     source: str = LOCKING
 
 
@@ -95,6 +96,7 @@ def _stronger(one: _Lock, other: _Lock) -> _Lock:
         cost=cost,
         confidence=Confidence.LOW if low else Confidence.HIGH,
         created=one.created,
+        severs=(*one.severs, *other.severs),
         source=one.source if one.mode == mode else other.source,
     )
 
@@ -107,6 +109,7 @@ def _effect(lock: _Lock) -> Effect:
         cost=lock.cost,
         confidence=lock.confidence,
         created_here=lock.created,
+        severs=lock.severs,
         source=lock.source,
     )
 
@@ -121,7 +124,14 @@ def _alter_table(node: Node) -> Iterator[_Lock]:
         confidence = touch.confidence
         if kind == "OBJECT_INDEX" and touch.lock == ACCESS_EXCLUSIVE:
             confidence = Confidence.LOW  # its table is not named
-        yield _Lock(relation=name, mode=touch.lock, cost=touch.cost, confidence=confidence, source=ALTER_TABLE)
+        yield _Lock(
+            relation=name,
+            mode=touch.lock,
+            cost=touch.cost,
+            confidence=confidence,
+            severs=touch.severs,
+            source=ALTER_TABLE,
+        )
         for other in touch.others:
             yield _Lock(relation=other, mode=touch.others_lock, cost=touch.others_cost, source=ALTER_TABLE)
 
@@ -164,12 +174,9 @@ def _drop(node: Node) -> Iterator[_Lock]:
         elif kind not in _DROPPED_RELATIONS:
             continue
         name = display(parts[-2] if len(parts) > 1 else "", parts[-1] if parts else ANYTHING)
-        if kind == "OBJECT_INDEX":
-            # The index is named, its table is not: its lock is the same, and reads of the table wait for it.
-            mode = SHARE_UPDATE_EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE
-            yield _Lock(relation=name, mode=mode)
-        else:
-            yield _Lock(relation=name, mode=ACCESS_EXCLUSIVE)
+        # Of an index only the index is named: the lock of its table is the same, and reads of the table wait for it.
+        mode = SHARE_UPDATE_EXCLUSIVE if node.concurrent else ACCESS_EXCLUSIVE
+        yield _Lock(relation=name, mode=mode, severs=("*",) if kind == "OBJECT_TABLE" else ())
 
 
 def _rename(node: Node) -> Iterator[_Lock]:
@@ -208,8 +215,9 @@ def _comment(node: Node) -> Iterator[_Lock]:
 
 
 def _truncate(node: Node) -> Iterator[_Lock]:
+    cascade = library().pg_query_pb2.DropBehavior.Name(node.behavior) == "DROP_CASCADE"
     for item in map(unwrap, node.relations):
-        yield _Lock(relation=relation(item), mode=ACCESS_EXCLUSIVE)
+        yield _Lock(relation=relation(item), mode=ACCESS_EXCLUSIVE, severs=("*",) if cascade else ())
 
 
 def _lock_table(node: Node) -> Iterator[_Lock]:
@@ -280,6 +288,13 @@ def _explain(node: Node) -> Iterator[_Lock]:
     yield from _locks(unwrap(node.query))
 
 
+def _select(node: Node) -> Iterator[_Lock]:
+    created = relation(node.into_clause.rel)
+    if created:
+        yield _Lock(relation=created, mode=ACCESS_EXCLUSIVE, created=True)
+    yield from _query(node, skip=created)
+
+
 def _query(node: Node, skip: str = "") -> Iterator[_Lock]:
     """Yield the tables a query reads or, in WITH, writes; names of WITH queries are no tables."""
     if kind_of(node) == "Node" and node.WhichOneof("node") is None:
@@ -299,19 +314,6 @@ def _anything(node: Node) -> Iterator[_Lock]:  # noqa: ARG001 - the shape of a r
     yield _UNKNOWN
 
 
-def _owner(node: Node) -> Iterator[_Lock]:
-    if node.relation.relname:
-        yield _Lock(relation=relation(node.relation), mode=ACCESS_EXCLUSIVE)
-
-
-def _rule(node: Node) -> Iterator[_Lock]:
-    yield _Lock(relation=relation(node.relation), mode=ACCESS_EXCLUSIVE)
-
-
-def _policy(node: Node) -> Iterator[_Lock]:
-    yield _Lock(relation=relation(node.table), mode=ACCESS_EXCLUSIVE)
-
-
 _WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 _DROPPED_RELATIONS = frozenset(
     {
@@ -326,15 +328,15 @@ _DROPPED_RELATIONS = frozenset(
 
 _READERS: dict[str, Callable[[Node], Iterator[_Lock]]] = {
     "AlterTableStmt": _alter_table,
-    "AlterObjectSchemaStmt": _owner,
-    "AlterOwnerStmt": _owner,
-    "AlterPolicyStmt": _policy,
+    "AlterObjectSchemaStmt": _relation(ACCESS_EXCLUSIVE),
+    "AlterOwnerStmt": _relation(ACCESS_EXCLUSIVE),
+    "AlterPolicyStmt": _relation(ACCESS_EXCLUSIVE, field="table"),
     "AlterSeqStmt": _sequence,
     "CallStmt": _anything,
     "ClusterStmt": _relation(ACCESS_EXCLUSIVE, Cost.REWRITE),
     "CommentStmt": _comment,
     "CopyStmt": _copy,
-    "CreatePolicyStmt": _policy,
+    "CreatePolicyStmt": _relation(ACCESS_EXCLUSIVE, field="table"),
     "CreateSeqStmt": _sequence,
     "CreateStatsStmt": _statistics,
     "CreateStmt": _create_table,
@@ -350,8 +352,8 @@ _READERS: dict[str, Callable[[Node], Iterator[_Lock]]] = {
     "RefreshMatViewStmt": _refresh,
     "ReindexStmt": _reindex,
     "RenameStmt": _rename,
-    "RuleStmt": _rule,
-    "SelectStmt": _query,
+    "RuleStmt": _relation(ACCESS_EXCLUSIVE),
+    "SelectStmt": _select,
     "TruncateStmt": _truncate,
     "UpdateStmt": _write,
     "VacuumStmt": _vacuum,

@@ -43,7 +43,7 @@ _SERIAL_TYPES = frozenset({"serial", "serial2", "serial4", "serial8", "bigserial
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Touch:
-    """What one subcommand does; `others` are further relations under the same lock. Ordered by severity elsewhere."""
+    """What one subcommand does; `others` are further relations it locks, `severs` as in Effect."""
 
     lock: str = ACCESS_EXCLUSIVE
     cost: Cost = Cost.INSTANT
@@ -51,6 +51,7 @@ class Touch:
     others: tuple[str, ...] = ()
     others_lock: str = ""
     others_cost: Cost = Cost.INSTANT
+    severs: tuple[str, ...] = ()
 
 
 _SHARED_UPDATE = Touch(lock=SHARE_UPDATE_EXCLUSIVE)
@@ -157,8 +158,12 @@ def _add_constraint(command: Node) -> Touch:
     return Touch(cost=Cost.INSTANT if constraint.indexname else scanned)
 
 
-def _alter_type(command: Node) -> Touch:  # noqa: ARG001 - the shape of a decision
-    return Touch(cost=Cost.REWRITE, confidence=Confidence.LOW)
+def _alter_type(command: Node) -> Touch:
+    return Touch(cost=Cost.REWRITE, confidence=Confidence.LOW, severs=(command.name,))
+
+
+def _drop(command: Node) -> Touch:
+    return Touch(severs=(command.name,))
 
 
 def _parameters(command: Node) -> Touch:
@@ -190,6 +195,8 @@ _DECIDED: dict[str, Callable[[Node], Touch]] = {
     "AT_AddColumn": _add_column,
     "AT_AddConstraint": _add_constraint,
     "AT_AlterColumnType": _alter_type,
+    "AT_DropColumn": _drop,
+    "AT_DropConstraint": _drop,
     "AT_SetRelOptions": _parameters,
     "AT_ResetRelOptions": _parameters,
     "AT_AttachPartition": _attach,

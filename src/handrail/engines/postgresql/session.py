@@ -15,9 +15,15 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from handrail.engines.base import Purpose, opening
+from handrail.engines.explanation import explained
+from handrail.engines.postgresql import locks
+from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.diagnosis import unreachable
+from handrail.engines.postgresql.effects import ANYTHING
 from handrail.errors import TargetRefused, Unreachable, UsageRefused
 from handrail.host.secrets import remember
+from handrail.model.effect import Blocker, Blocks, Cost, Effect
+from handrail.model.verdict import Confidence
 
 CONNECT_TIMEOUT_S = 10
 OUR_DRIVER = "psycopg"
@@ -48,7 +54,12 @@ _SETTINGS = {
         "idle_in_transaction_session_timeout": "60s",
         "jit": "off",
     },
-    Purpose.MIGRATE: {"idle_in_transaction_session_timeout": "5min"},
+    # What a role or database is set to must not end a long index build; each step bounds its own locks.
+    Purpose.MIGRATE: {
+        "statement_timeout": "0",
+        "lock_timeout": "0",
+        "idle_in_transaction_session_timeout": "5min",
+    },
 }
 
 # No lock. client_connection_check_interval cannot be set on servers without POLLRDHUP, so only where it can work:
@@ -82,7 +93,10 @@ class Sessions:
         with opening():
             conn = self._connect(purpose, run)
         try:
-            yield conn
+            with explained(
+                self._url.database or "", purpose, classify=classify, blockers=lambda: _everybody_who_locks(conn)
+            ):
+                yield conn
         finally:
             conn.close()
 
@@ -136,6 +150,16 @@ class Sessions:
         return unreachable(url, parameters, exc)
 
 
+def _everybody_who_locks(conn: Connection) -> tuple[Blocker, ...]:
+    looking = Effect(
+        relation=ANYTHING, lock="ACCESS SHARE", blocks=Blocks.NOTHING, cost=Cost.INSTANT, confidence=Confidence.LOW
+    )
+    try:
+        return locks.blockers(conn, (looking,), older_than_s=0.0)
+    except DBAPIError:  # what is locked may be the catalogue itself
+        return ()
+
+
 def for_libpq(url: URL) -> URL:
     """Return the same database under psycopg, without what only another driver's dialect understands."""
     driver = url.get_driver_name()
@@ -175,6 +199,7 @@ def _settle(conn: Connection, purpose: Purpose) -> None:
     values = {"names": ",".join(settings), "texts": ",".join(settings.values())}
     if purpose is Purpose.STATE:
         conn.execute(_APPLY_SETTINGS, values)
+        conn.commit()  # nothing goes to the server; the caller may begin()
         return
     with conn.begin():
         conn.execute(_APPLY_SETTINGS, values)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from handrail.engines.base import Purpose, opening
 from handrail.engines.sqlite.session import PURPOSE, UNTIL_CLOSED, connected_file
-from handrail.model.effect import Blocker
+from handrail.model.effect import Blocker, Effect
 
 LEASE_SUFFIX = "-handrail-lease"
 
@@ -32,7 +32,7 @@ _RESERVED_BYTE = _PENDING_BYTE + 1
 _WAL_WRITE_BYTE = 120
 
 
-def blockers(conn: Connection, relations: tuple[str, ...], *, older_than_s: float) -> tuple[Blocker, ...]:
+def blockers(conn: Connection, wanted: tuple[Effect, ...], *, older_than_s: float) -> tuple[Blocker, ...]:
     """Return who has held the write lock of the file for `older_than_s` seconds; that long is waited, holding nothing.
 
     The lock is the whole file's, so that any relation, also one that does not exist, asks for it. SQLite does not know
@@ -40,7 +40,7 @@ def blockers(conn: Connection, relations: tuple[str, ...], *, older_than_s: floa
     kernel is asked. Readers are not named: they delay a COMMIT with a rollback journal, within the lock timeout.
     """
     file = connected_file(conn)
-    if not relations or not file.exists():
+    if not wanted or not file.exists():
         return ()
     if conn.info[PURPOSE] is Purpose.READ:
         return tuple(_writers(file, age_s=0.0))
@@ -56,7 +56,17 @@ def waiting_on(conn: Connection, pid: int) -> tuple[Blocker, ...]:  # noqa: ARG0
     return ()
 
 
-def set_lock_timeout(timeout_s: float | None) -> str:
+def cancel_autovacuum(conn: Connection, pid: int) -> bool:  # noqa: ARG001 - the Protocol's shape
+    """Return False: SQLite vacuums within the statements of its users."""
+    return False
+
+
+def autovacuum_yields_after_s(conn: Connection) -> float:  # noqa: ARG001 - the Protocol's shape
+    """Return 0: there is none to wait for."""
+    return 0.0
+
+
+def set_lock_timeout(timeout_s: float | None, *, autocommit: bool = False) -> str:  # noqa: ARG001 - the Protocol's shape
     """Return the statement that bounds lock waits. It holds for the connection; `after_step` puts the old one back.
 
     Source: https://www.sqlite.org/pragma.html#pragma_busy_timeout.
@@ -65,7 +75,7 @@ def set_lock_timeout(timeout_s: float | None) -> str:
     return f"PRAGMA busy_timeout = {milliseconds}"
 
 
-def set_statement_timeout(timeout_s: float | None) -> str | None:  # noqa: ARG001 - the Protocol's shape
+def set_statement_timeout(timeout_s: float | None, *, autocommit: bool = False) -> str | None:  # noqa: ARG001 - the Protocol's shape
     """Return None: SQLite has no such setting."""
     return None
 
