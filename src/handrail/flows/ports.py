@@ -8,7 +8,7 @@ from pathlib import Path
 
 from handrail.config import Environment, Settings, load
 from handrail.engines.base import Engine, for_url
-from handrail.history import env_py, graph, project
+from handrail.history import env_py, execute, graph, project
 from handrail.history.env_py import EnvPy
 from handrail.history.graph import Graph
 from handrail.history.project import Project
@@ -63,8 +63,13 @@ def project_ports(root: Path) -> ProjectPorts:
 
 
 def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -> Ports:
-    """Add one environment's database, and what the project's env.py configures; the database is not connected to."""
+    """Add one environment's database, and what the project's env.py configures; the database is not connected to.
+
+    Raises ProjectUnreadable for an env.py that does more than configure: where it stands would be read without it.
+    """
     url = resolve(environment.migration_url or environment.url, environment=environment.name, root=ports.settings.root)
+    env = env_py.capture(ports.project, url=url, graph=ports.graph)
+    execute.refuse_driving(ports.project, env)
     return Ports(
         settings=ports.settings,
         project=ports.project,
@@ -73,6 +78,6 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
         clock=ports.clock,
         environment=environment,
         engine=for_url(url),
-        env=env_py.capture(ports.project, url=url, graph=ports.graph),
+        env=env,
         emit=emit,
     )

@@ -80,6 +80,7 @@ class Stepper:
                 revision=step.revision,
                 direction=step.direction,
                 hooks=tried,
+                heads=self._s.heads,
             )
         except LockHoldSpent as exc:
             raise self._held_too_long(step, exc) from exc

@@ -52,6 +52,16 @@ def version_table_exists(conn: Connection, env: EnvPy) -> bool:
     return _standing(conn, env) is not None
 
 
+def refuse_driving(project: Project, env: EnvPy) -> None:
+    """Raise ProjectUnreadable for an env.py that does more than configure: a migration without it would differ."""
+    if env.drives:
+        raise ProjectUnreadable(
+            what="env.py does more than configure, and Handrail cannot do that in its place yet; nothing was touched",
+            why=f"{project.env_py}: {'; '.join(env.drives)}",
+            fix="move it into the connection's URL, the role's settings or a revision",
+        )
+
+
 def run(
     conn: Connection,
     *,
@@ -61,20 +71,20 @@ def run(
     revision: Revision,
     direction: Direction,
     hooks: Hooks,
+    heads: tuple[str, ...] = (),
 ) -> Raised | None:
     """Perform one revision on `conn`, which must not be in a transaction; return what it raised, rolled back.
+
+    `heads` are the rows of the version table where the caller knows them; they are looked up where it gives none.
 
     The code that runs is `revision.source`, whatever the file holds by now. Raises the HandrailError of a hook and
     FenceBreach for a connection of the revision's own, after the rollback, and ProjectUnreadable for an env.py that
     drives.
     """
-    if env.drives:
-        raise ProjectUnreadable(
-            what="env.py does more than configure, and Handrail cannot do that in its place yet; nothing was touched",
-            why=f"{project.env_py}: {'; '.join(env.drives)}",
-            fix="move it into the connection's URL, the role's settings or a revision",
-        )
-    standing = _standing(conn, env)
+    refuse_driving(project, env)
+    if conn.in_transaction():
+        conn.rollback()  # a look began it; Alembic would leave the COMMIT to whoever began it
+    standing = heads or _standing(conn, env)
     with fence(Fence.REFUSE) as fenced:
         stage = Stage(
             env=env,

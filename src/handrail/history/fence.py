@@ -76,13 +76,9 @@ class Fenced:
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
-        """Run code of ours inside: connections, output, logging and environment are as outside the fence."""
-        self._surroundings.__exit__()
-        try:
-            with opening():
-                yield
-        finally:
-            self._surroundings.__enter__()
+        """Run code of ours inside: it may connect, and what it prints is seen."""
+        with self._surroundings.heard(), opening():
+            yield
 
     def breach(self) -> FenceBreach:
         """Return the error that names the last attempt."""

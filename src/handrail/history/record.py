@@ -71,6 +71,7 @@ def record(
     `limit_s` seconds of wall and of CPU time for each revision; one that fails, loops or dies is a FAILED reading and
     the others are read all the same.
     """
+    engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
     nodes = revision_map(graph)
     jobs = list(_jobs(nodes, steps, heads, version_table_exists=version_table_exists))
     done: list[RecordedRevision] = []
@@ -113,10 +114,12 @@ class _Reader:
     def read(self, jobs: list[_Job]) -> list[RecordedRevision]:
         """Return the readings of the first jobs, up to one whose code ended the child; at least one."""
         receiving, sending = os.pipe()
+        gc.freeze()  # the child's collector must not touch, and so copy, all that the parent has in memory
         child = os.fork()
         if child == 0:
             os.close(receiving)
             self._read_in_child(jobs, sending)
+        gc.unfreeze()
         os.close(sending)
         done: list[RecordedRevision] = []
         ended = False
@@ -148,7 +151,6 @@ class _Reader:
     def _read_in_child(self, jobs: list[_Job], sending: int) -> NoReturn:
         status = _BUG
         try:
-            gc.freeze()  # what the parent has open is the parent's to close
             _silence()
             for job in jobs:
                 _limit(self.limit_s)

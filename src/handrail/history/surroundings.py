@@ -22,18 +22,18 @@ class Capture(TextIOBase):
 
     def __init__(self, passed_on: TextIO) -> None:
         self._owner = threading.get_ident()
-        self._passed_on = passed_on
+        self.outside = passed_on
         self._kept = StringIO()
 
     def write(self, text: str) -> int:
         """Keep or pass on."""
         mine = threading.get_ident() == self._owner
-        return (self._kept if mine else self._passed_on).write(text)
+        return (self._kept if mine else self.outside).write(text)
 
     def flush(self) -> None:
         """Flush the other threads' stream."""
         if threading.get_ident() != self._owner:
-            self._passed_on.flush()
+            self.outside.flush()
 
     def text(self) -> str:
         """Return what was kept."""
@@ -73,6 +73,18 @@ class Surroundings:
 
     def __exit__(self, *_exc: object) -> None:
         self._stack.close()
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Let what is printed inside be seen: it is ours."""
+        mine = sys.stdout, sys.stderr
+        assert self.out is not None
+        assert self.err is not None
+        sys.stdout, sys.stderr = self.out.outside, self.err.outside
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = mine
 
 
 @contextmanager

@@ -114,8 +114,9 @@ def hold(
                     raise
             _give_back(conn, engine, lease)
         finally:
-            with suppress(DBAPIError):  # the server gives the lock back with the session
-                engine.locks.release_lease(conn)
+            with suppress(DBAPIError):
+                if not conn.invalidated:  # the server gives the lock back with the session
+                    engine.locks.release_lease(conn)
 
 
 def _take_lock(

@@ -137,20 +137,28 @@ class Journal:
         if self._path is not None and not self._path.exists():
             yield None
             return
-        with self._engine.connect(Purpose.READ) as conn:
-            yield conn if sa.inspect(conn).has_table(_RUNS.name) else None
+        with ExitStack() as stack:
+            try:
+                conn = stack.enter_context(self._engine.connect(Purpose.READ))
+                known = sa.inspect(conn).has_table(_RUNS.name)
+            except (HandrailError, SQLAlchemyError) as exc:
+                raise self._unusable("read", exc) from exc
+            yield conn if known else None
 
     @contextmanager
     def _writable(self) -> Iterator[None]:
         try:
             yield
         except (OSError, SQLAlchemyError, HandrailError) as exc:
-            why = exc.why if isinstance(exc, HandrailError) else f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
-            raise JournalUnwritable(
-                what="the journal cannot be written; nothing was touched",
-                why=f"{self._path or self._engine.url.render_as_string()}: {secrets.mask(why)}",
-                fix="make the place writable, or set another one: [tool.handrail] journal",
-            ) from exc
+            raise self._unusable("written", exc) from exc
+
+    def _unusable(self, verb: str, exc: Exception) -> JournalUnwritable:
+        why = exc.why if isinstance(exc, HandrailError) else f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
+        return JournalUnwritable(
+            what=f"the journal cannot be {verb}; nothing was touched",
+            why=secrets.mask(f"{self._path or self._engine.url.render_as_string()}: {why}"),
+            fix="repair the place or move it away, or set another one: [tool.handrail] journal",
+        )
 
 
 class Recorder:

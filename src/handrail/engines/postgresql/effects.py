@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handrail.engines.postgresql import effects_alter
 from handrail.engines.postgresql.lock_modes import (
@@ -62,6 +63,7 @@ class _Lock:
 _UNKNOWN = _Lock(relation=ANYTHING, mode=ACCESS_EXCLUSIVE, cost=Cost.REWRITE, confidence=Confidence.LOW)
 
 
+@lru_cache(maxsize=4096)  # asked in the plan and again when the statement is sent
 def effects(sql: str, *, server_major: int) -> tuple[Effect, ...]:  # noqa: ARG001 - 14 to 18 agree on these locks
     """Return the strongest lock per relation, in the order met; several statements in one text are joined.
 

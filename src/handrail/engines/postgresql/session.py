@@ -23,7 +23,6 @@ from handrail.engines.postgresql.effects import ANYTHING
 from handrail.errors import TargetRefused, Unreachable, UsageRefused
 from handrail.host.secrets import remember
 from handrail.model.effect import Blocker, Blocks, Cost, Effect
-from handrail.model.verdict import Confidence
 
 CONNECT_TIMEOUT_S = 10
 OUR_DRIVER = "psycopg"
@@ -91,6 +90,7 @@ class Sessions:
     def open(self, purpose: Purpose, run: str) -> Iterator[Connection]:
         """Open one connection and close it at the end. Raises Unreachable, TargetRefused or UsageRefused."""
         with opening():
+            self._engine(self._url_for(Purpose.MIGRATE))  # a driver that is missing is told before anything is touched
             conn = self._connect(purpose, run)
         try:
             with explained(
@@ -136,7 +136,7 @@ class Sessions:
             engine = sqlalchemy.create_engine(url, poolclass=NullPool)
         except (ModuleNotFoundError, NoSuchModuleError) as exc:
             raise UsageRefused(
-                what=f"the driver {url.get_driver_name()} of the environment's url is not installed",
+                what=f"the driver {url.get_driver_name()} of the environment's url is not installed; nothing was touched",
                 why="the migration runs on the project's own driver, in the project's environment",
                 fix=f"install {url.get_driver_name()} beside Handrail, or name another driver in the url",
             ) from exc
@@ -151,11 +151,12 @@ class Sessions:
 
 
 def _everybody_who_locks(conn: Connection) -> tuple[Blocker, ...]:
-    looking = Effect(
-        relation=ANYTHING, lock="ACCESS SHARE", blocks=Blocks.NOTHING, cost=Cost.INSTANT, confidence=Confidence.LOW
+    looking = tuple(
+        Effect(relation=name, lock="ACCESS SHARE", blocks=Blocks.NOTHING, cost=Cost.INSTANT)
+        for name in (ANYTHING, "handrail.log", "handrail.statement_log", "handrail.lease", "handrail.identity")
     )
     try:
-        return locks.blockers(conn, (looking,), older_than_s=0.0)
+        return locks.blockers(conn, looking, older_than_s=0.0)
     except DBAPIError:  # what is locked may be the catalogue itself
         return ()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sqlalchemy import Connection, text
 
 from handrail.engines.base import Landed, Progress
@@ -70,6 +72,7 @@ from pg_catalog.pg_stat_progress_create_index where pid = :pid
 """)
 
 
+@lru_cache(maxsize=4096)  # asked several times of each statement
 def kind(sql: str) -> StatementKind:
     """Return what the statement is about, the strongest of several; what is not understood is SCHEMA."""
     nodes = statements(sql)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ def library() -> ModuleType:
     return import_module("postgast")
 
 
+@lru_cache(maxsize=256)
 def statements(sql: str) -> tuple[Node, ...] | None:
     """Return the statements of `sql`, each the node of its own kind (`IndexStmt`, ...); None where unreadable."""
     postgast = library()
