@@ -63,7 +63,7 @@ def _explain(
         case Cause.LOCK_TIMEOUT | Cause.CANCELED if purpose is not Purpose.MIGRATE:
             names = "; ".join(blocker.describe() for blocker in blockers()[:3])
             return LockBudgetSpent(
-                what=f"the locks to look at database {database} were not to be had; {state}",
+                what=f"database {database} is locked; {state}",
                 why=names or said,
                 fix="end the holder of the lock or wait for it, then run the command again",
             )

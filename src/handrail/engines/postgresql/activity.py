@@ -58,9 +58,9 @@ _END_SESSION = text(
 def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal, ...]:
     """Return every reason not to migrate now, in two statements.
 
-    A standby, a read-only database, a missing right to make our schema, a pooler between us and the server, a running dump, an autovacuum against
-    wraparound, transactions and prepared transactions older than `oldest_transaction_s`. Other users' transactions are
-    seen only by members of pg_read_all_stats.
+    A standby, a read-only database, a missing right to make our schema, a pooler between us and the server, a running
+    dump, an autovacuum against wraparound, transactions and prepared transactions older than `oldest_transaction_s`.
+    Other users' transactions are seen only by members of pg_read_all_stats.
     """
     standby, read_only, pid, database, user, may_create = conn.execute(_SERVER).one()
     found = []

@@ -136,7 +136,7 @@ class Sessions:
             engine = sqlalchemy.create_engine(url, poolclass=NullPool)
         except (ModuleNotFoundError, NoSuchModuleError) as exc:
             raise UsageRefused(
-                what=f"the driver {url.get_driver_name()} of the environment's url is not installed; nothing was touched",
+                what=f"the driver {url.get_driver_name()} of the url is not installed; nothing was touched",
                 why="the migration runs on the project's own driver, in the project's environment",
                 fix=f"install {url.get_driver_name()} beside Handrail, or name another driver in the url",
             ) from exc

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import URL, Connection
 
 from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Statements
+from handrail.engines.explanation import explained
 from handrail.engines.sqlite import activity, catalog, effects, locks, statements, step
 from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.sandbox import open_sandbox
 from handrail.engines.sqlite.session import connect, connected_file
 from handrail.errors import TargetRefused
 from handrail.host.secrets import mask
+from handrail.model.effect import Blocker
 from handrail.model.target import Target
 
 #: The first version with ALTER TABLE DROP COLUMN and RETURNING: https://www.sqlite.org/releaselog/3_35_0.html.
@@ -24,6 +27,10 @@ OLDEST = (3, 35, 0)
 def engine(url: URL) -> SQLite:
     """Return the engine bound to that URL; nothing is opened yet."""
     return SQLite(url)
+
+
+def _holders(conn: Connection) -> tuple[Blocker, ...]:
+    return locks.blockers(conn, effects.effects("create table t (id)", server_major=3), older_than_s=0.0)
 
 
 class SQLite:
@@ -40,14 +47,18 @@ class SQLite:
     def __init__(self, url: URL) -> None:
         self.url = url
 
-    def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:  # noqa: ARG002 - no server shows it
+    @contextmanager
+    def connect(self, purpose: Purpose, *, run: str = "") -> Iterator[Connection]:  # noqa: ARG002 - no server shows it
         """Open one connection on Python's own driver, closed at the end.
 
         READ commits nothing, writes nothing and leaves no file; a file that is not there reads as an empty database.
         STATE commits each statement. MIGRATE begins with BEGIN IMMEDIATE and commits DDL only where told to. A lock is
         waited for 5 s, or `?timeout=SECONDS` of the URL. Raises Unreachable, TargetRefused or UsageRefused.
         """
-        return connect(self.url, purpose)
+        with connect(self.url, purpose) as conn:
+            file = str(connected_file(conn))
+            with explained(file, purpose, classify=classify, blockers=lambda: _holders(conn)):
+                yield conn
 
     def target(self, conn: Connection) -> Target:
         """Return the facts about the file; SQLite knows no users and no identity. Raises TargetRefused below 3.35."""

@@ -14,8 +14,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from handrail.engines.base import Purpose, opening
-from handrail.engines.explanation import explained
-from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.diagnosis import check_writable, unreachable
 from handrail.engines.sqlite.reading import readable
 from handrail.errors import UsageRefused
@@ -125,8 +123,7 @@ def _opened(url: URL, file: Path, purpose: Purpose, timeout_s: float) -> Iterato
         conn.info[PURPOSE] = purpose
         with ExitStack() as until_closed:
             conn.info[UNTIL_CLOSED] = until_closed
-            with explained(str(file), purpose, classify=classify, blockers=tuple):
-                yield conn
+            yield conn
 
 
 def driver_of(conn: Connection) -> sqlite3.Connection:

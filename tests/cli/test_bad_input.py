@@ -1,0 +1,399 @@
+"""Bad input through the real command line: the exit status, the three parts, the state of the database, no secret."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from conftest import Guarded, written
+from refusal import CANARY, refusal, told
+from sqlalchemy import make_url
+from workbench import Workbench
+
+APPLY = ("apply", "--yes")
+EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
+
+
+def _environment(text: str, name: str = "main") -> str:
+    return f"[tool.handrail.environments.{name}]\n{text}\n"
+
+
+_MAIN = _environment('url = "env:HANDRAIL_TEST_URL"')
+
+# What the settings say that cannot be used, and what the answer names.
+SETTINGS = {
+    "no settings": ("", "neither handrail.toml nor [tool.handrail]"),
+    "not TOML": (_MAIN + "x = = 1", "pyproject.toml cannot be read"),
+    "not a table": ("[tool]\nhandrail = 3", "[tool.handrail]"),
+    "environments that are none": ("[tool.handrail]\nenvironments = []", "environments"),
+    "an environment that is none": ("[tool.handrail.environments]\nmain = 3", "environments.main"),
+    "no environment": ("[tool.handrail]", "add [tool.handrail.environments.development]"),
+    "unknown key": ('[tool.handrail]\njornal = "x"\n' + _MAIN, "did you mean 'journal'?"),
+    "unknown key of an environment": (_MAIN + "protectd = true", "did you mean 'protected'?"),
+    "unknown key of locks": (_MAIN + 'lock = { timeot = "1s" }', "did you mean 'timeout'?"),
+    "wrong type": (_MAIN + 'protected = "yes"', "environments.main.protected"),
+    "text for a list": (_MAIN + 'requires = "window"', "environments.main.requires"),
+    "missing key": (_environment("protected = true"), "it has no url"),
+    "bad time span": (_MAIN + 'lock = { budget = "10 minutes" }', "'10 minutes' is not a time span such as '100ms'"),
+    "number for a time span": (_MAIN + "lease_wait = 30", "environments.main.lease_wait"),
+    "bad weekday": (_MAIN + 'window = "Mon-Fry 22:00-05:00"', "is not a window such as 'Mon-Fri 22:00-05:00"),
+    "bad hour": (_MAIN + 'window = "Mon-Fri 25:00-05:00"', "not two times of a day"),
+    "bad time zone": (_MAIN + 'window = "Mon 22:00-05:00 Europe/Nowhere"', "not a time zone of the IANA list"),
+    "unknown choice": (_MAIN + 'on_failure = "explode"', "environments.main.on_failure"),
+    "literal password": (_environment(f'url = "postgresql://app:{CANARY}@127.0.0.1/x"'), 'write url = "env:'),
+    "literal password in the query": (
+        _environment(f'url = "postgresql://app@127.0.0.1/x?password={CANARY}"'),
+        'write url = "env:',
+    ),
+    "variable not set": (_environment('url = "env:NOT_SET"'), "the environment variable NOT_SET is not set"),
+    "file that is not there": (_environment('url = "file:nowhere"'), "nowhere cannot be read"),
+    "file that is empty": (_environment('url = "file:alembic.ini"'), "the database URL cannot be read"),
+    "command that fails": (_environment(f'url = "command:sh -c \'echo {CANARY}; exit 3\'"'), "status 3"),
+    "command that is not there": (_environment('url = "command:no-such-command"'), "could not be run"),
+    "command of no words": (_environment('url = "command:"'), "could not be run"),
+    "several environments": (_MAIN + _environment('url = "env:X"', "other"), "-e/--environment NAME"),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_settings_that_cannot_be_used_are_refused(case: str, lite_bench: Workbench) -> None:
+    settings, words = SETTINGS[case]
+    (lite_bench.root / "pyproject.toml").write_text(settings)
+    # What the file itself holds in plain text may be named by it, so the canary in a command's words is taken out.
+    assert words in refusal(lite_bench, "apply", "--yes").replace("\n", " ")
+
+
+def test_settings_in_two_places_are_refused(lite_bench: Workbench) -> None:
+    (lite_bench.root / "handrail.toml").write_text('journal = "x"')
+    assert "keep one of them" in refusal(lite_bench, *APPLY)
+
+
+URLS = {
+    "not a URL": f"canary {CANARY}",
+    "port that is no number": f"postgresql://app:{CANARY}@127.0.0.1:port/x",
+    "password not encoded": f"postgresql+psycopg://app:{CANARY}@127.0.0.1:1/x",
+    "unfinished address": f"postgresql://app:{CANARY}@[::1/x",
+    "MySQL": "mysql+pymysql://app:c4n%25ry@127.0.0.1:1/x",
+    "Oracle": "oracle://app:c4n%25ry@127.0.0.1:1/x",
+    "driver that is not installed": "postgresql+pg8000://app:c4n%25ry@127.0.0.1:1/x",
+    "driver that does not exist": "postgresql+nodriver://app:c4n%25ry@127.0.0.1:1/x",
+    "unknown host": "postgresql+psycopg://app:c4n%25ry@nowhere.invalid/x",
+    "SQLite with a user": "sqlite://app:c4n%25ry@host/x.db",
+    "SQLite in memory": "sqlite://",
+    "SQLite in a folder that is not there": "sqlite:////nowhere/x.db",
+    "SQLite on a folder": "sqlite:////",
+}
+
+
+@pytest.mark.parametrize("case", URLS)
+def test_urls_that_cannot_be_used_are_refused(case: str, lite_bench: Workbench) -> None:
+    lite_bench.url = URLS[case]
+    refusal(lite_bench, *APPLY)
+
+
+def test_a_kind_of_database_that_is_not_supported_is_named_with_those_that_are(lite_bench: Workbench) -> None:
+    lite_bench.url = URLS["Oracle"]
+    said = refusal(lite_bench, *APPLY)
+    assert "'oracle' are not supported" in said
+    assert "postgresql, sqlite" in said
+
+
+USAGE = {
+    "unknown environment": (("apply", "-e", "mian"), "did you mean 'main'?"),
+    "unknown revision": (("apply", "aaa2", "--yes"), "did you mean aaa1?"),
+    "unknown revision to go back to": (("rollback", "aaa2", "--yes"), "did you mean aaa1?"),
+    "unknown revision to verify at": (("verify", "--at", "aaa2"), "did you mean aaa1?"),
+    "unknown flag": (("apply", "--dryrun"), "Did you mean '--dry-run'?"),
+    "unknown flag of rollback": (("rollback", "--dryrun"), "Did you mean '--dry-run'?"),
+    "unknown flag of the group": (("-x", "apply"), "handrail --help"),
+    "flag without its value": (("log", "--limit"), "handrail"),
+    "one argument too many": (("apply", "a", "b"), "unexpected extra argument"),
+    "number out of range": (("log", "-n", "0"), "not in the range"),
+    "folder that is not there": (("status", "-C", "/nowhere"), "/nowhere"),
+    "nothing to go back to": (("rollback", "--yes"), "handrail rollback TARGET"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_commands_that_cannot_be_understood_are_refused(case: str, lite_bench: Workbench) -> None:
+    arguments, words = USAGE[case]
+    assert words in refusal(lite_bench, *arguments)
+
+
+def _two_heads(bench: Workbench) -> None:
+    bench.revision("bbb1", "aaa1", "pass")
+    bench.revision("bbb2", "aaa1", "pass")
+
+
+def _cycle(bench: Workbench) -> None:
+    bench.revision("bbb1", "bbb2", "pass")
+    bench.revision("bbb2", "bbb1", "pass")
+
+
+def _twice(bench: Workbench) -> None:
+    shutil.copy(bench.versions / "aaa1_step.py", bench.versions / "copy.py")
+
+
+def _env_py(text: str) -> Callable[[Workbench], None]:
+    def write(bench: Workbench) -> None:
+        (bench.root / "migrations" / "env.py").write_text(text)
+
+    return write
+
+
+PROJECTS: dict[str, tuple[Callable[[Workbench], object], str]] = {
+    "two heads": (_two_heads, "handrail apply heads"),
+    "missing parent": (lambda b: b.revision("bbb1", "zzz9", "pass"), "bbb1 follows zzz9"),
+    "cycle": (_cycle, "bbb1 -> bbb2 -> bbb1"),
+    "duplicate id": (_twice, "aaa1 is defined twice"),
+    "revision that cannot be parsed": (lambda b: (b.versions / "x.py").write_text("(\n"), "x.py, line 1"),
+    "env.py that raises": (_env_py("import os\nraise OSError(os.environ['HANDRAIL_TEST_URL'])"), "env.py:2: OSError"),
+    "env.py that exits": (_env_py("import sys\nsys.exit(3)"), "it called sys.exit(3)"),
+    "env.py that ends the process": (_env_py("import os\nos._exit(0)"), "it called sys.exit(0)"),
+    "env.py that configures nothing": (_env_py("x = 1"), "it never calls context.configure()"),
+    "env.py that is no Python": (_env_py("x = = 1"), "SyntaxError"),
+    "env.py that imports what is not there": (_env_py("import not_there"), "No module named 'not_there'"),
+    "no alembic.ini": (lambda b: (b.root / "alembic.ini").unlink(), "no Alembic settings found"),
+    "no script folder": (lambda b: shutil.rmtree(b.root / "migrations"), "the folder of the migrations does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", PROJECTS)
+def test_projects_that_cannot_be_read_are_refused(case: str, pg_bench: Workbench) -> None:
+    spoil, words = PROJECTS[case]
+    spoil(pg_bench)
+    assert words in refusal(pg_bench, *APPLY)
+    assert pg_bench.rows("select count(*) from pg_tables where schemaname in ('public', 'handrail')") == [(0,)]
+
+
+@pytest.mark.parametrize("case", ["missing parent", "cycle", "duplicate id", "revision that cannot be parsed"])
+def test_status_and_history_say_what_is_wrong_with_the_files(case: str, lite_bench: Workbench) -> None:
+    spoil, words = PROJECTS[case]
+    spoil(lite_bench)
+    for command in (("status", "--offline"), ("status",), ("history",)):
+        done = lite_bench.run(*command)
+        assert done.returncode == 2, command
+        assert words in done.stdout, command
+
+
+def test_a_revision_in_the_database_that_no_file_has_is_named(lite_bench: Workbench) -> None:
+    assert lite_bench.run(*APPLY).returncode == 0
+    (lite_bench.versions / "aaa1_step.py").unlink()
+    lite_bench.revision("ccc1", None, "pass")
+    assert "the database is at revision aaa1, which no file defines" in refusal(lite_bench, *APPLY)
+    assert lite_bench.run("status").returncode == 2
+    assert lite_bench.rows("select version_num from alembic_version") == [("aaa1",)]
+
+
+def test_an_empty_migrations_folder_leaves_nothing_to_do(lite_bench: Workbench) -> None:
+    (lite_bench.versions / "aaa1_step.py").unlink()
+    done = lite_bench.run(*APPLY)
+    assert (done.returncode, done.stdout) == (0, "nothing to do: main is at base\n")
+    assert lite_bench.json("history")["revisions"] == []
+    assert not Path(make_url(lite_bench.url).database or "").exists()
+
+
+CONNECTIONS: dict[str, tuple[Callable[[Guarded], str], str]] = {
+    "wrong host": (lambda g: written(g.url("x").set(host="nowhere.invalid")), "nowhere.invalid"),
+    "wrong port": (lambda g: written(g.url("x").set(port=_free_port())), "Connection refused"),
+    "wrong password": (lambda g: written(g.url("x").set(password="c4n%ry-wrong")), "the password of user app"),
+    "no such database": (lambda g: written(g.url("nothing_here")), "there is no database nothing_here"),
+    "percent sign not encoded": (
+        lambda g: written(g.url("x")).replace("c4n%25ry", "c4n%ry"),
+        "there is no database x",  # what is no escape stands for itself, so the password is the right one
+    ),
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("case", CONNECTIONS)
+def test_a_server_that_does_not_let_us_in_is_told_apart(case: str, pg_bench: Workbench, guarded: Guarded) -> None:
+    url, words = CONNECTIONS[case]
+    pg_bench.url = url(guarded)
+    assert words in refusal(pg_bench, *APPLY)
+    status = pg_bench.run("status")
+    assert status.returncode == 2
+    assert words in status.stdout
+
+
+@pytest.mark.parametrize("command", [("verify",), ("log",), ("resume",), ("rollback", "--yes"), ("apply", "--dry-run")])
+def test_every_command_says_that_the_server_is_not_reachable(command: tuple[str, ...], pg_bench: Workbench) -> None:
+    pg_bench.url = f"postgresql+psycopg://app:{'c4n%25ry'}@127.0.0.1:{_free_port()}/x"
+    assert "is not reachable; nothing was touched" in refusal(pg_bench, *command)
+
+
+def test_a_user_who_may_not_make_our_schema_is_told_so_by_dry_run_and_apply(
+    pg_bench: Workbench, guarded: Guarded
+) -> None:
+    name = guarded.database(owner="postgres")
+    pg_bench.url = written(guarded.url(name))
+    dry = pg_bench.run("apply", "--dry-run")
+    assert dry.returncode == 0
+    assert f'would be refused now: user app may not create the schema handrail in database {name}' in dry.stdout
+    assert f'GRANT CREATE ON DATABASE "{name}" TO "app"' in refusal(pg_bench, *APPLY)
+    refusal(pg_bench, "status", "--rebind", "main")
+
+
+def test_a_user_who_may_not_read_the_version_table_is_told_so(pg_bench: Workbench, guarded: Guarded) -> None:
+    name = guarded.database()
+    guarded.run("create table alembic_version (version_num varchar(32) primary key)", name)
+    pg_bench.url = written(guarded.url(name))
+    for command in (APPLY, ("verify",), ("resume",), ("rollback", "aaa1", "--yes")):
+        assert "alembic_version" in refusal(pg_bench, *command)
+    assert pg_bench.run("status").returncode == 2
+
+
+def test_a_user_who_may_not_change_tables_fails_with_the_database_as_before(
+    pg_bench: Workbench, guarded: Guarded
+) -> None:
+    name = guarded.database(owner="postgres")
+    guarded.run(f"grant create on database {name} to app")
+    pg_bench.url = written(guarded.url(name))
+    assert "InsufficientPrivilege" in refusal(pg_bench, *APPLY, exit_=1)
+    assert pg_bench.rows("select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
+
+
+def test_a_read_only_database_is_refused(pg_bench: Workbench, guarded: Guarded) -> None:
+    name = guarded.database()
+    guarded.run(f"alter database {name} set default_transaction_read_only = on")
+    pg_bench.url = written(guarded.url(name))
+    assert f"database {name} is read-only" in refusal(pg_bench, *APPLY)
+
+
+@pytest.mark.parametrize("who", ["the migrating session", "every session of ours"])
+def test_a_server_gone_in_the_middle_leaves_the_last_revision_standing(who: str, pg_bench: Workbench) -> None:
+    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    ending = [others] if who == "every session of ours" else []
+    ending.append("select pg_terminate_backend(pg_backend_pid())")
+    pg_bench.revision("aaa2", "aaa1", "\n".join(f'op.execute("{sql}")' for sql in [*ending, "select 1"]))
+    assert "the connection was lost during aaa2" in refusal(pg_bench, *APPLY, exit_=7)
+    status = pg_bench.run("status")
+    assert "nothing is half applied" in status.stdout
+    assert pg_bench.rows("select version_num from alembic_version") == [("aaa1",)]
+
+
+def test_our_other_sessions_gone_in_the_middle_are_no_bug(pg_bench: Workbench) -> None:
+    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    pg_bench.revision("aaa2", "aaa1", f'op.execute("{others}")')
+    pg_bench.revision("aaa3", "aaa2", EMAIL)
+    assert "was lost" in refusal(pg_bench, *APPLY, exit_=7)
+    again = pg_bench.run("resume", "--yes")
+    assert again.returncode == 0, again.stderr
+    assert pg_bench.rows("select version_num from alembic_version") == [("aaa3",)]
+
+
+@pytest.fixture
+def locked_bench(pg_bench: Workbench) -> Workbench:
+    pg_bench.settings('lock = { budget = "500ms" }')
+    assert pg_bench.run(*APPLY).returncode == 0
+    pg_bench.revision("aaa2", "aaa1", EMAIL)
+    return pg_bench
+
+
+@pytest.mark.parametrize(
+    ("table", "mode", "state"),
+    [
+        ("users", "access share", "the database is as it was before this revision"),
+        ("alembic_version", "access exclusive", "nothing was touched"),
+        ("handrail.lease", "access exclusive", "nothing was touched"),
+    ],
+)
+def test_a_target_locked_for_long_is_left_as_it_was_and_the_holder_is_named(
+    table: str, mode: str, state: str, locked_bench: Workbench, guarded: Guarded
+) -> None:
+    url = make_url(guarded.server.url(make_url(locked_bench.url).database or ""))
+    with psycopg.connect(
+        host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database
+    ) as holder:
+        holder.execute(f"lock table {table} in {mode} mode")
+        said = refusal(locked_bench, *APPLY, exit_=1)
+        assert f"pid {holder.info.backend_pid} holds {mode.upper()} on {table}" in said
+        assert state in said
+    assert locked_bench.rows("select version_num from alembic_version") == [("aaa1",)]
+    assert locked_bench.run(*APPLY).returncode == 0
+
+
+def test_a_locked_sqlite_file_is_left_as_it_was_and_the_holder_is_named(lite_bench: Workbench) -> None:
+    assert lite_bench.run(*APPLY).returncode == 0
+    lite_bench.settings('lock = { budget = "500ms" }\nlease_wait = "500ms"')
+    lite_bench.revision("aaa2", "aaa1", EMAIL)
+    file = make_url(lite_bench.url).database or ""
+    lite_bench.url += "?timeout=0.2"
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("begin immediate")
+    said = refusal(lite_bench, *APPLY, exit_=1)
+    holder.close()
+    assert f"pid {os.getpid()} holds RESERVED on test.db" in said
+    assert lite_bench.rows("select version_num from alembic_version") == [("aaa1",)]
+
+
+def test_a_file_that_is_no_database_is_refused(lite_bench: Workbench) -> None:
+    Path(make_url(lite_bench.url).database or "").write_text("this is a letter and no database " * 100)
+    assert "not a SQLite database" in refusal(lite_bench, *APPLY)
+
+
+@contextmanager
+def _unwritable(folder: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Make a folder read-only, for root by another user's rights; yield what runs a command there."""
+    mode = folder.stat().st_mode
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs Linux")
+        prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+    else:
+        prefix = ()
+    folder.chmod(0o555)
+    try:
+        yield lambda bench, *arguments: bench.run_as(prefix, *arguments)
+    finally:
+        folder.chmod(mode)
+
+
+def test_a_journal_that_cannot_be_written_stops_before_anything_is_touched(lite_bench: Workbench) -> None:
+    lite_bench.settings()
+    (lite_bench.root / ".handrail").write_text("a file where the folder should be")
+    assert "the journal cannot be written; nothing was touched" in refusal(lite_bench, *APPLY)
+    assert not Path(make_url(lite_bench.url).database or "").exists()
+    assert lite_bench.run("status").returncode == 0
+    assert lite_bench.run("apply", "--dry-run").returncode == 0
+
+
+@pytest.mark.parametrize("journal", ["postgresql://app:c4n%25ry@127.0.0.1:1/x", "mysql://app:c4n%25ry@127.0.0.1:1/x"])
+def test_a_journal_that_is_not_there_is_named(journal: str, lite_bench: Workbench) -> None:
+    settings = (lite_bench.root / "pyproject.toml").read_text()
+    (lite_bench.root / "pyproject.toml").write_text(f'[tool.handrail]\njournal = "{journal}"\n{settings}')
+    refusal(lite_bench, *APPLY)
+    refusal(lite_bench, "status", "--offline")
+
+
+def test_a_journal_that_is_no_journal_is_named(lite_bench: Workbench) -> None:
+    (lite_bench.root / ".handrail").mkdir()
+    (lite_bench.root / ".handrail" / "journal.db").write_text("this is a letter and no database " * 100)
+    assert "the journal cannot be read; nothing was touched" in refusal(lite_bench, "status", "--offline")
+    assert "journal" in refusal(lite_bench, *APPLY)
+
+
+def test_a_wrong_confirmation_touches_nothing(pg_bench: Workbench) -> None:
+    pg_bench.settings("protected = true")
+    assert "'other' was confirmed" in refusal(pg_bench, "apply", "--confirm", "other")
+    assert "--confirm" in refusal(pg_bench, "apply", "--yes")
+    assert pg_bench.rows("select count(*) from pg_tables where schemaname in ('public', 'handrail')") == [(0,)]
+
+
+def test_a_gate_that_does_not_exist_never_passes(lite_bench: Workbench) -> None:
+    lite_bench.settings('requires = ["widnow"]')
+    assert "no gate of that name: window" in refusal(lite_bench, *APPLY, exit_=3)
