@@ -26,6 +26,7 @@ S = TypeVar("S", bound="DataclassInstance")
 _NOT_KEYS = frozenset({"root", "name"})
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_S = 100 * 365 * 86400.0
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(\w{3})(?:-(\w{3}))?\s+(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(\S+))?", re.IGNORECASE)
 
@@ -206,7 +207,10 @@ def duration(value: object) -> timedelta:
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"{value!r} is not a time span such as '100ms', '1s', '10m' or '2h'")
-    return timedelta(seconds=float(match[1]) * _UNIT_S[match[2]])
+    seconds = float(match[1]) * _UNIT_S[match[2]]
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{value!r} is longer than a hundred years")
+    return timedelta(seconds=seconds)
 
 
 def window(value: object) -> Window:

@@ -7,7 +7,10 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from urllib.parse import quote
 
+import pytest
 from workbench import Workbench
+
+from handrail.cli.main import main
 
 CANARY = "c4n%ry@:/#x"
 #: However a password is written, one of these is in it.
@@ -25,6 +28,14 @@ _STATES = (
 def refusal(bench: Workbench, *arguments: str, exit_: int = 2, env: dict[str, str] | None = None) -> str:
     """Run a command that must fail with that exit status, check how it tells it, and return all that it told."""
     return told(bench.run(*arguments, "--format", "json", env=env), bench.root, exit_)
+
+
+def refusal_here(bench: Workbench, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Do the same in this process, for what ends before a database or code of the project is touched."""
+    words = [*arguments, "-C", str(bench.root), "--format", "json"]
+    exit_ = main(words)
+    out, err = capsys.readouterr()
+    return told(CompletedProcess(words, exit_, out, err), bench.root, 2)
 
 
 def told(done: CompletedProcess[str], root: Path, exit_: int) -> str:

@@ -14,11 +14,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Guarded, written
-from refusal import CANARY, refusal, told
+from refusal import CANARY, refusal, refusal_here
 from sqlalchemy import make_url
 from workbench import Workbench
 
 APPLY = ("apply", "--yes")
+END_OTHERS = (
+    "select pg_terminate_backend(pid) from pg_stat_activity "
+    "where datname = current_database() and pid <> pg_backend_pid()"
+)
 EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
 
 
@@ -55,8 +59,8 @@ SETTINGS = {
     ),
     "variable not set": (_environment('url = "env:NOT_SET"'), "the environment variable NOT_SET is not set"),
     "file that is not there": (_environment('url = "file:nowhere"'), "nowhere cannot be read"),
-    "file that is empty": (_environment('url = "file:alembic.ini"'), "the database URL cannot be read"),
-    "command that fails": (_environment(f'url = "command:sh -c \'echo {CANARY}; exit 3\'"'), "status 3"),
+    "file that is empty": (_environment('url = "file:empty"'), "the database URL cannot be read"),
+    "command that fails": (_environment("url = \"command:sh -c 'printenv CANARY; exit 3'\""), "status 3"),
     "command that is not there": (_environment('url = "command:no-such-command"'), "could not be run"),
     "command of no words": (_environment('url = "command:"'), "could not be run"),
     "several environments": (_MAIN + _environment('url = "env:X"', "other"), "-e/--environment NAME"),
@@ -64,11 +68,20 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("case", SETTINGS)
-def test_settings_that_cannot_be_used_are_refused(case: str, lite_bench: Workbench) -> None:
+def test_settings_that_cannot_be_used_are_refused(
+    case: str, lite_bench: Workbench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings, words = SETTINGS[case]
     (lite_bench.root / "pyproject.toml").write_text(settings)
-    # What the file itself holds in plain text may be named by it, so the canary in a command's words is taken out.
-    assert words in refusal(lite_bench, "apply", "--yes").replace("\n", " ")
+    (lite_bench.root / "empty").touch()
+    monkeypatch.setenv("CANARY", CANARY)
+    assert words in refusal_here(lite_bench, capsys, *APPLY)
+
+
+def test_a_process_without_settings_ends_as_main_does(lite_bench: Workbench) -> None:
+    (lite_bench.root / "pyproject.toml").unlink()
+    for command in (APPLY, ("status",), ("history",)):
+        assert "no settings of Handrail were found" in refusal(lite_bench, *command)
 
 
 def test_settings_in_two_places_are_refused(lite_bench: Workbench) -> None:
@@ -108,24 +121,39 @@ def test_a_kind_of_database_that_is_not_supported_is_named_with_those_that_are(l
 
 USAGE = {
     "unknown environment": (("apply", "-e", "mian"), "did you mean 'main'?"),
-    "unknown revision": (("apply", "aaa2", "--yes"), "did you mean aaa1?"),
-    "unknown revision to go back to": (("rollback", "aaa2", "--yes"), "did you mean aaa1?"),
-    "unknown revision to verify at": (("verify", "--at", "aaa2"), "did you mean aaa1?"),
     "unknown flag": (("apply", "--dryrun"), "Did you mean '--dry-run'?"),
     "unknown flag of rollback": (("rollback", "--dryrun"), "Did you mean '--dry-run'?"),
     "unknown flag of the group": (("-x", "apply"), "handrail --help"),
     "flag without its value": (("log", "--limit"), "handrail"),
     "one argument too many": (("apply", "a", "b"), "unexpected extra argument"),
     "number out of range": (("log", "-n", "0"), "not in the range"),
-    "folder that is not there": (("status", "-C", "/nowhere"), "/nowhere"),
-    "nothing to go back to": (("rollback", "--yes"), "handrail rollback TARGET"),
 }
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_commands_that_cannot_be_understood_are_refused(case: str, lite_bench: Workbench) -> None:
+def test_commands_that_cannot_be_understood_are_refused(
+    case: str, lite_bench: Workbench, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, words = USAGE[case]
+    assert words in refusal_here(lite_bench, capsys, *arguments)
+
+
+REVISIONS = {
+    "to apply": (("apply", "aaa2", "--yes"), "did you mean aaa1?"),
+    "to go back to": (("rollback", "aaa2", "--yes"), "did you mean aaa1?"),
+    "to verify at": (("verify", "--at", "aaa2"), "did you mean aaa1?"),
+    "not said, and the log is empty": (("rollback", "--yes"), "handrail rollback TARGET"),
+}
+
+
+@pytest.mark.parametrize("case", REVISIONS)
+def test_revisions_that_are_not_known_are_refused(case: str, lite_bench: Workbench) -> None:
+    arguments, words = REVISIONS[case]
     assert words in refusal(lite_bench, *arguments)
+
+
+def test_an_unknown_flag_ends_a_process_with_status_two(lite_bench: Workbench) -> None:
+    assert "Did you mean '--dry-run'?" in refusal(lite_bench, "apply", "--dryrun")
 
 
 def _two_heads(bench: Workbench) -> None:
@@ -243,7 +271,7 @@ def test_a_user_who_may_not_make_our_schema_is_told_so_by_dry_run_and_apply(
     pg_bench.url = written(guarded.url(name))
     dry = pg_bench.run("apply", "--dry-run")
     assert dry.returncode == 0
-    assert f'would be refused now: user app may not create the schema handrail in database {name}' in dry.stdout
+    assert f"would be refused now: user app may not create the schema handrail in database {name}" in dry.stdout
     assert f'GRANT CREATE ON DATABASE "{name}" TO "app"' in refusal(pg_bench, *APPLY)
     refusal(pg_bench, "status", "--rebind", "main")
 
@@ -276,8 +304,7 @@ def test_a_read_only_database_is_refused(pg_bench: Workbench, guarded: Guarded) 
 
 @pytest.mark.parametrize("who", ["the migrating session", "every session of ours"])
 def test_a_server_gone_in_the_middle_leaves_the_last_revision_standing(who: str, pg_bench: Workbench) -> None:
-    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    ending = [others] if who == "every session of ours" else []
+    ending = [END_OTHERS] if who == "every session of ours" else []
     ending.append("select pg_terminate_backend(pg_backend_pid())")
     pg_bench.revision("aaa2", "aaa1", "\n".join(f'op.execute("{sql}")' for sql in [*ending, "select 1"]))
     assert "the connection was lost during aaa2" in refusal(pg_bench, *APPLY, exit_=7)
@@ -287,8 +314,7 @@ def test_a_server_gone_in_the_middle_leaves_the_last_revision_standing(who: str,
 
 
 def test_our_other_sessions_gone_in_the_middle_are_no_bug(pg_bench: Workbench) -> None:
-    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    pg_bench.revision("aaa2", "aaa1", f'op.execute("{others}")')
+    pg_bench.revision("aaa2", "aaa1", f'op.execute("{END_OTHERS}")')
     pg_bench.revision("aaa3", "aaa2", EMAIL)
     assert "was lost" in refusal(pg_bench, *APPLY, exit_=7)
     again = pg_bench.run("resume", "--yes")
@@ -347,24 +373,42 @@ def test_a_file_that_is_no_database_is_refused(lite_bench: Workbench) -> None:
 
 
 @contextmanager
-def _unwritable(folder: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Make a folder read-only, for root by another user's rights; yield what runs a command there."""
-    mode = folder.stat().st_mode
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("needs Linux")
-        prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
-    else:
-        prefix = ()
-    folder.chmod(0o555)
+def _read_only(folder: Path) -> Iterator[None]:
+    """Make a folder read-only: for root, who may write anywhere, by a read-only mount of the folder on itself."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        try:
+            yield
+        finally:
+            folder.chmod(0o755)
+        return
+    if subprocess.run(["mount", "--bind", folder, folder], check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs root")  # a container's root may not mount
     try:
-        yield lambda bench, *arguments: bench.run_as(prefix, *arguments)
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        yield
     finally:
-        folder.chmod(mode)
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_read_only_file_system_under_the_database_is_refused(lite_bench: Workbench) -> None:
+    assert lite_bench.run(*APPLY).returncode == 0
+    lite_bench.revision("aaa2", "aaa1", EMAIL)
+    with _read_only(Path(make_url(lite_bench.url).database or "").parent):
+        assert "may not be written; nothing was touched" in refusal(lite_bench, *APPLY)
+        assert lite_bench.run("status").returncode == 0
+        assert "would be refused now" in lite_bench.run("apply", "--dry-run").stdout
+
+
+def test_a_read_only_file_system_under_the_project_stops_before_anything_is_touched(lite_bench: Workbench) -> None:
+    with _read_only(lite_bench.root):
+        assert "the journal cannot be written; nothing was touched" in refusal(lite_bench, *APPLY)
+        assert lite_bench.run("status").returncode == 0
+        assert lite_bench.run("apply", "--dry-run").returncode == 0
+    assert not Path(make_url(lite_bench.url).database or "").exists()
 
 
 def test_a_journal_that_cannot_be_written_stops_before_anything_is_touched(lite_bench: Workbench) -> None:
-    lite_bench.settings()
     (lite_bench.root / ".handrail").write_text("a file where the folder should be")
     assert "the journal cannot be written; nothing was touched" in refusal(lite_bench, *APPLY)
     assert not Path(make_url(lite_bench.url).database or "").exists()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +40,8 @@ op.create_index("ix_players_team", "players", ["team_id"])
 """
 _FILL = """
 teams = sa.table("teams", sa.column("id", sa.Integer), sa.column("name", sa.String), sa.column("rate", sa.Numeric))
-op.bulk_insert(teams, [{"id": 1, "name": "it's us", "rate": 1}, {"id": 2, "name": "50% of them", "rate": None}])
+op.bulk_insert(teams, [{"id": 1, "name": "it's us", "rate": 1.5}, {"id": 2, "name": "50% of them", "rate": 0.5}])
+op.bulk_insert(sa.table("players", sa.column("id"), sa.column("team_id")), [{"id": 1, "team_id": None}])
 op.execute("update teams set name = 'sure: 100%' where name like '50\\%%'")
 op.execute(sa.text("update teams set name = :name where id = :id or :name = ''").bindparams(name="me; you", id=1))
 op.add_column("players", sa.Column("email", sa.String(50)))
@@ -46,8 +49,18 @@ op.add_column("players", sa.Column("email", sa.String(50)))
 
 #: Each function of each revision, for PostgreSQL: name, parent, upgrade, downgrade.
 _ON_POSTGRESQL = (
-    ("aaa1", None, _CREATE, 'op.drop_table("players")\nop.drop_table("teams")\nsa.Enum(name="mood").drop(op.get_bind())'),
-    ("aaa2", "aaa1", _FILL, 'op.drop_column("players", "email")\nop.execute("delete from teams where name like \'%%\'")'),
+    (
+        "aaa1",
+        None,
+        _CREATE,
+        'op.drop_table("players")\nop.drop_table("teams")\nsa.Enum(name="mood").drop(op.get_bind())',
+    ),
+    (
+        "aaa2",
+        "aaa1",
+        _FILL,
+        'op.drop_column("players", "email")\nop.execute("delete from teams where name like \'%%\'")',
+    ),
     (
         "aaa3",
         "aaa2",
@@ -84,7 +97,12 @@ _ON_POSTGRESQL = (
 )  # fmt: skip - one line for a function where it fits
 _ON_SQLITE = (
     ("aaa1", None, _CREATE, 'op.drop_table("players")\nop.drop_table("teams")'),
-    ("aaa2", "aaa1", _FILL, 'op.drop_column("players", "email")\nop.execute("delete from teams where name like \'%\'")'),
+    (
+        "aaa2",
+        "aaa1",
+        _FILL,
+        'op.drop_column("players", "email")\nop.execute("delete from teams where name like \'%\'")',
+    ),
     (
         "aaa3",
         "aaa2",
@@ -93,9 +111,19 @@ _ON_SQLITE = (
             batch.add_column(sa.Column("age", sa.Integer))
         op.create_index("ix_players_email", "players", ["email"], unique=True)
         """,
-        'op.drop_index("ix_players_email", "players")\nwith op.batch_alter_table("players") as b:\n    b.drop_column("age")',
+        """
+        op.drop_index("ix_players_email", "players")
+        op.drop_column("players", "age")
+        """,
     ),
 )  # fmt: skip - one line for a function where it fits
+
+
+def fresh(bench: Workbench, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `handrail ARGUMENTS` in an interpreter of its own, as a person would: files it may write, it writes."""
+    process = bench.start(*arguments, env=env)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def write(bench: Workbench, revisions: tuple[tuple[str, str | None, str, str], ...]) -> None:
@@ -125,7 +153,7 @@ def printed(text: str) -> list[Sent]:
         if values:
             found[-1] = Sent(found[-1].sql, (*found[-1].values, bare(values[1])))
         elif not line.lstrip().startswith("--"):
-            code = re.sub(r";  -- (depends on the data|Alembic's version table)$", ";", line.rstrip())
+            code = re.sub(r";(  -- depends on the data)?(  -- Alembic's version table)?$", ";", line.rstrip())
             pending = f"{pending} {code}"
             if code.endswith(";"):
                 found.append(Sent(folded(pending.rstrip("; "))))
@@ -174,7 +202,9 @@ _OURS = re.compile(
 def received(server: Server, since: int) -> list[Sent]:
     """What the migrating sessions of Handrail sent, in order, without what is Handrail's own."""
     entries = [entry for entry in logged(server, since) if entry[0].startswith("handrail:")]
-    migrating = {pid for _, pid, text in entries if re.search(r"(INSERT INTO|UPDATE|DELETE FROM) alembic_version", text)}
+    migrating = {
+        pid for _, pid, text in entries if re.search(r"(INSERT INTO|UPDATE|DELETE FROM) alembic_version", text)
+    }
     found: list[Sent] = []
     for _, pid, text in entries:
         statement = re.match(r"LOG:  (?:statement|execute [^:]*): (.*)", text, re.DOTALL)
@@ -182,9 +212,12 @@ def received(server: Server, since: int) -> list[Sent]:
         if pid not in migrating:
             continue
         if statement:
-            found.append(Sent(folded(statement[1])))
+            # psycopg names the level once autocommit_block() has set and restored it
+            found.append(Sent(re.sub(r"^BEGIN ISOLATION LEVEL READ COMMITTED$", "BEGIN", folded(statement[1]))))
         elif values and found:
-            found[-1] = Sent(found[-1].sql, (tuple(v.strip("'") for v in re.split(r"(?:^|, )\$\d+ = ", values[1])[1:]),))
+            found[-1] = Sent(
+                found[-1].sql, (tuple(v.strip("'") for v in re.split(r"(?:^|, )\$\d+ = ", values[1])[1:]),)
+            )
     return without_empty_transactions([sent for sent in joined(found) if not _OURS.search(sent.sql)])
 
 
@@ -266,7 +299,9 @@ def test_the_lock_timeout_stands_before_each_lock_and_not_before_data(told: Work
     since = len(logging.log_path.read_text())
     done = told.run("apply", "--yes")
     assert done.returncode == 0, done.stderr
-    told_of = re.compile(r"(SET .*lock_timeout = '\w+'|ALTER TABLE \w+ ADD|update a|insert into b|alter (?:role|system).*)")
+    told_of = re.compile(
+        r"(SET .*lock_timeout = '\w+'|ALTER TABLE \w+ ADD|update a|insert into b|alter (?:role|system).*)"
+    )
     lines = [match[0] for _, _, text in logged(logging, since) if (match := told_of.search(text))]
     assert lines == [
         "SET LOCAL lock_timeout = '100ms'",
@@ -281,15 +316,22 @@ def test_the_lock_timeout_stands_before_each_lock_and_not_before_data(told: Work
 
 # No trace.
 
-_CATALOGUES = "pg_class pg_attribute pg_attrdef pg_constraint pg_index pg_type pg_enum pg_proc pg_namespace pg_description"
+_CATALOGUES = (
+    "pg_class pg_attribute pg_attrdef pg_constraint pg_index pg_type pg_enum pg_proc pg_namespace pg_description"
+)
 
 
 def rows_of(url: str) -> tuple[str, str]:
     """A digest of the catalogue and of every row, each with the transaction that wrote it; the next transaction."""
     with connect(url, autocommit=True) as conn:
-        tables = [name for (name,) in conn.execute("select oid::regclass::text from pg_class where relkind = 'r' and oid > 16384")]
+        tables = [
+            name
+            for (name,) in conn.execute("select oid::regclass::text from pg_class where relkind = 'r' and oid > 16384")
+        ]
         parts = [
-            conn.execute(f"select count(*), md5(string_agg(concat(xmin, t), ',' order by ctid)) from {name} t").fetchone()
+            conn.execute(
+                f"select count(*), md5(string_agg(concat(xmin, t), ',' order by ctid)) from {name} t"
+            ).fetchone()
             for name in [*(f"pg_catalog.{name}" for name in _CATALOGUES.split()), *sorted(tables)]
         ]
         next_transaction = conn.execute("select pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
@@ -314,7 +356,7 @@ def test_a_dry_run_leaves_no_trace_on_postgresql(told: Workbench, tmp_path: Path
         told.execute("create table strangers (id integer); insert into strangers values (1)")
     files, rows = files_of(tmp_path), rows_of(told.url)
     for command in (["apply"], ["apply", "--verify"], ["rollback", "base"] if ours else ["apply", "aaa1"]):
-        done = told.run(*command, "--dry-run")
+        done = fresh(told, *command, "--dry-run")
         assert done.returncode in {0, 4}, done.stderr
     assert files_of(tmp_path) == files
     assert rows_of(told.url) == rows
@@ -348,7 +390,7 @@ def test_a_dry_run_leaves_no_trace_on_sqlite(lite_bench: Workbench, tmp_path: Pa
             file.chmod(0o444)
         files = files_of(tmp_path)
         for command in (["apply"], ["apply", "--verify"], ["rollback", "base"]):
-            done = lite_bench.run(*command, "--dry-run")
+            done = fresh(lite_bench, *command, "--dry-run")
             assert done.returncode in {0, 4}, done.stderr
         found = files_of(tmp_path)
     if state == "WAL in use":  # its index of readers is memory of those who have it open
@@ -360,24 +402,56 @@ def test_a_dry_run_leaves_no_trace_on_sqlite(lite_bench: Workbench, tmp_path: Pa
 # SQLite.
 
 
-def test_what_is_printed_is_what_sqlite_gets(lite_bench: Workbench, tmp_path: Path) -> None:
+#: Loaded by every interpreter of the command: writes down what each connection to SQLite executes.
+_TRACING = """
+import os, sqlite3, sqlite3.dbapi2
+opened = []
+def connect(*arguments, _connect=sqlite3.connect, **options):
+    conn = _connect(*arguments, **options)
+    opened.append(conn)
+    number = len(opened)
+    def trace(sql):
+        with open(os.environ["TRACE"], "a") as out:
+            print(number, repr(sql), file=out)
+    conn.set_trace_callback(trace)
+    return conn
+sqlite3.connect = sqlite3.dbapi2.connect = connect
+"""
+
+#: As on PostgreSQL; our tables are named handrail_*, settings and looks at the catalogue are pragmas and sqlite_schema.
+_OURS_IN_SQLITE = re.compile(r"handrail_|pragma|sqlite_|^SELECT alembic_version\.version_num", re.IGNORECASE)
+
+
+def test_what_is_printed_is_what_sqlite_gets_in_both_directions(lite_bench: Workbench, tmp_path: Path) -> None:
     write(lite_bench, _ON_SQLITE)
+    tracing = tmp_path / "tracing"
+    tracing.mkdir()
+    tracing.joinpath("sitecustomize.py").write_text(_TRACING)
     for command in (("apply",), ("rollback", "base")):
         dry = lite_bench.run(*command, "--dry-run")
         assert dry.returncode == 0, dry.stderr
-        trace = tmp_path / "trace"
-        done = lite_bench.traced(trace, *command, "--yes")
+        trace = tmp_path / f"{command[0]}.trace"
+        done = fresh(lite_bench, *command, "--yes", env={"PYTHONPATH": str(tracing), "TRACE": str(trace)})
         assert done.returncode == 0, done.stderr
-        assert traced(trace) == [Sent(sent.sql) for sent in printed(dry.stdout)]
+        assert traced(trace) == [sql for sent in printed(dry.stdout) for sql in expanded(sent)]
 
 
-def traced(trace: Path) -> list[Sent]:
-    """What was sent to the driver on the connection that migrates, without settings and our own tables."""
-    ours = re.compile(r"handrail_|^PRAGMA|sqlite_|^SELECT alembic_version\.version_num|^select 1$", re.IGNORECASE)
-    lines = [folded(line.replace("\\n", "\n")) for line in trace.read_text().splitlines()]
-    sent = [Sent({"BEGIN IMMEDIATE": "BEGIN"}.get(line, line)) for line in lines if not ours.search(line)]
-    trace.unlink()
-    return without_empty_transactions(sent)
+def expanded(sent: Sent) -> Iterator[str]:
+    """Each execution with its values in the places they are sent for, as SQLite's trace shows it."""
+    yield from [sent.sql] if not sent.values else []
+    for values in sent.values:
+        literals = (value if re.fullmatch(r"NULL|[\d.]+", value) else f"'{value}'" for value in values)
+        yield re.sub(r"\?", lambda _: next(literals), sent.sql)  # noqa: B023 - used up before the next turn
+
+
+def traced(trace: Path) -> list[str]:
+    """What the connection that migrates executed, without Handrail's own."""
+    lines = [line.partition(" ") for line in trace.read_text().splitlines()]
+    executed = [(number, folded(ast.literal_eval(sql))) for number, _, sql in lines]
+    writes = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM) alembic_version")
+    migrating = {number for number, sql in executed if writes.match(sql)}
+    sent = [Sent(sql.replace("BEGIN IMMEDIATE", "BEGIN")) for number, sql in executed if number in migrating]
+    return [one.sql for one in without_empty_transactions([s for s in sent if not _OURS_IN_SQLITE.search(s.sql)])]
 
 
 # What depends on the data.
@@ -396,7 +470,7 @@ def test_what_depends_on_the_data_is_marked(bench: Workbench) -> None:
         """,
     )
     text = bench.run("apply", "--dry-run").stdout
-    assert "data-dependent: line 13: it reads the database: select id from users" in text
+    assert "data-dependent: line 12: it reads the database: select id from users" in text
     lines = [line.strip() for line in text.splitlines()]
     assert "ALTER TABLE users ADD COLUMN first INTEGER;" in lines
     assert "ALTER TABLE users ADD COLUMN second INTEGER;  -- depends on the data" in lines
@@ -421,10 +495,22 @@ def test_json_has_every_statement_with_its_effects_and_parameters(bench: Workben
     bench.revision("aaa1", None, _CREATE + _FILL)
     (step,) = bench.json("apply", "--dry-run")["plan"]["steps"]
     assert step["reading"] == "exact"
-    keys = {"sql", "kind", "parameters", "operation", "place", "transaction", "autocommit", "exact", "origin", "effects"}
+    keys = {
+        "sql",
+        "kind",
+        "parameters",
+        "operation",
+        "place",
+        "transaction",
+        "autocommit",
+        "exact",
+        "origin",
+        "effects",
+    }
     assert all(set(statement) == keys for statement in step["statements"])
     (inserted,) = [s for s in step["statements"] if s["sql"].startswith("INSERT INTO teams")]
-    assert inserted["parameters"] == [["1", "'it''s us'", "1"], ["2", "'50% of them'", "NULL"]]
+    assert inserted["parameters"] == [["1", "'it''s us'", "1.5"], ["2", "'50% of them'", "0.5"]]
+    assert [s["parameters"] for s in step["statements"] if "INTO players" in s["sql"]] == [[["1", "NULL"]]]
     assert step["operations"][inserted["operation"]]["name"] == "bulk_insert"
     assert [s["origin"] for s in step["statements"]][-1] == "alembic"
 
@@ -432,7 +518,9 @@ def test_json_has_every_statement_with_its_effects_and_parameters(bench: Workben
 def test_a_batch_recreate_that_needs_the_live_table_says_so(lite_bench: Workbench) -> None:
     lite_bench.execute("create table users (id integer primary key, name varchar(20))")
     lite_bench.revision(
-        "aaa1", None, 'with op.batch_alter_table("users", recreate="always") as b:\n    b.alter_column("name", nullable=False)'
+        "aaa1",
+        None,
+        'with op.batch_alter_table("users", recreate="always") as b:\n    b.alter_column("name", nullable=False)',
     )
     text = lite_bench.run("apply", "--dry-run").stdout
     assert "needs the live table: batch recreate of users" in text

@@ -15,6 +15,7 @@ from load import DEADLINE_S, Writers, connect, holding, until
 from sqlalchemy import make_url
 from workbench import Workbench
 
+from handrail.engines.base import Purpose, for_url
 from handrail.engines.postgresql.binaries import find_any
 from handrail.engines.postgresql.sandbox import fresh_database
 from handrail.engines.postgresql.server import Server, start
@@ -115,9 +116,10 @@ def test_add_column_waits_for_a_reader_of_20_s_without_stalling_a_writer(bench: 
 @pytest.mark.timing
 def test_the_same_column_added_under_a_plain_lock_timeout_of_5_s_stalls_the_writers(bench: Workbench) -> None:
     with Writers(bench.url) as writers, holding(bench.url, "select count(*) from accounts"):
-        with connect(bench.url) as conn, pytest.raises(psycopg.errors.LockNotAvailable):
+        with connect(bench.url) as conn:
             conn.execute("set lock_timeout = '5s'")
-            conn.execute("alter table accounts add column email varchar(50)")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                conn.execute("alter table accounts add column email varchar(50)")
         until(lambda: bool(writers.waits_s) and writers.worst_ms > 1000, "a stall")
     print(f"plain lock_timeout of 5 s: worst wait of a writer {writers.worst_ms:.0f} ms")  # noqa: T201 - a figure to read
     assert writers.worst_ms > 4000
@@ -150,6 +152,19 @@ def test_a_lock_missed_between_look_and_lock_is_rolled_back_and_tried_again(benc
     assert told.ended() == 0, told.text
     assert "(attempt 2)" in told.text
     assert "email" in columns(bench, "accounts")
+
+
+def test_a_lock_missed_outside_a_transaction_is_tried_again_too(bench: Workbench, tmp_path: Path) -> None:
+    body = _meeting(tmp_path, 'op.execute("alter table accounts add column email text")')
+    bench.revision("aaa1", None, f"with op.get_context().autocommit_block():\n{indent(body, '    ')}")
+    told = Told(bench.start("apply", "--yes"))
+    until(tmp_path.joinpath("here").exists, "the meeting")
+    with holding(bench.url, "select count(*) from accounts", application_name="report"):
+        tmp_path.joinpath("go").touch()
+        told.until("lock timeout in attempt 1, rolled back, again in")
+    assert told.ended() == 0, told.text
+    assert "email" in columns(bench, "accounts")
+    assert bench.rows("select * from handrail.statement_log") == []
 
 
 def test_a_spent_budget_names_the_blocker_and_leaves_the_database_as_it_was(bench: Workbench) -> None:
@@ -190,7 +205,9 @@ def test_a_budget_spent_on_misses_leaves_the_database_as_it_was(bench: Workbench
             "update orders set id = 1 where id = 1",
             id="a foreign key waits for writers of the table it points to",
         ),
-        pytest.param('op.drop_table("orders")', "select * from accounts", id="a dropped table, for readers of its parent"),
+        pytest.param(
+            'op.drop_table("orders")', "select * from accounts", id="a dropped table, for readers of its parent"
+        ),
         pytest.param(
             'op.drop_constraint("orders_account_id_fkey", "orders")',
             "select * from accounts",
@@ -272,7 +289,9 @@ def test_a_prepared_transaction_is_named_by_its_gid(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     "long_work",
     [
-        pytest.param('op.execute("update accounts set balance = 1 where pg_sleep(0.01) is not null")', id="in a statement"),
+        pytest.param(
+            'op.execute("update accounts set balance = 1 where pg_sleep(0.01) is not null")', id="in a statement"
+        ),
         pytest.param(f"import time\nif {_FOR_REAL}:\n    time.sleep(5)", id="between its statements"),
     ],
 )  # fmt: skip - one line for each case where it fits
@@ -374,7 +393,8 @@ def test_an_ordinary_autovacuum_that_we_may_not_cancel_is_ended_by_the_server_in
     vacuumed.execute(
         "create role migrator login",
         "alter table accounts owner to migrator; alter table child owner to migrator",
-        f"grant create on database {make_url(vacuumed.url).database} to migrator; grant create on schema public to migrator",
+        f"grant create on database {make_url(vacuumed.url).database} to migrator",
+        "grant create on schema public to migrator",
     )
     theirs = vacuumed.url
     vacuumed.url = theirs.replace("postgres@", "migrator@")
@@ -384,6 +404,33 @@ def test_an_ordinary_autovacuum_that_we_may_not_cancel_is_ended_by_the_server_in
     assert done.returncode == 0, done.stderr
     assert "tries once, up to 1.1 s, so that the server ends autovacuum" in done.stderr
     assert "email" in columns(vacuumed, "accounts")
+
+
+#: Takes some 100 000 transaction numbers.
+_AGE = """
+do $$ begin for n in 1..100100 loop perform pg_current_xact_id(); commit; end loop; end $$
+"""
+
+
+@pytest.mark.slow
+def test_an_autovacuum_that_prevents_wraparound_is_left_alone(vacuuming: Server) -> None:
+    with fresh_database(vacuuming) as url:
+        engine = for_url(url)
+        with engine.connect(Purpose.STATE) as conn:
+            for sql in _ACCOUNTS.strip().split(";\n"):
+                conn.exec_driver_sql(sql)
+            conn.exec_driver_sql("insert into accounts (owner) select 'owner' from generate_series(1, 20000)")
+            conn.exec_driver_sql("create role bystander")
+            conn.exec_driver_sql("alter table accounts set (autovacuum_freeze_max_age = 100000)")
+            conn.exec_driver_sql(_AGE)
+            until(lambda: conn.exec_driver_sql(_BUSY).first() is not None, "autovacuum", 2 * DEADLINE_S)
+            wanted = engine.effects.effects("alter table accounts add column x integer", server_major=18)
+            for role in ("postgres", "bystander"):
+                conn.exec_driver_sql(f"set role {role}")
+                (blocker,) = engine.locks.blockers(conn, wanted, older_than_s=0.1)
+                assert (blocker.application, blocker.autovacuum) == ("autovacuum", False)
+                assert blocker.pid is not None
+                assert not engine.locks.cancel_autovacuum(conn, blocker.pid)
 
 
 _HELD = "select 1 from pg_locks where relation = 'accounts'::regclass and granted and mode = 'ShareUpdateExclusiveLock'"

@@ -116,7 +116,7 @@ def test_a_concurrent_index_that_fails_on_duplicates_leaves_no_invalid_one_and_i
     failed = bench.run("apply", "--yes")
     assert failed.returncode == 5, failed.stderr
     assert "UniqueViolation" in failed.stderr
-    assert "1 of its statements is committed" in failed.stderr
+    assert "1 of its statements are committed" in failed.stderr
     assert "handrail resume -e main" in failed.stderr
     assert bench.rows("select indexrelid::regclass::text from pg_index where not indisvalid") == []
     still = bench.run("resume", "--yes")
@@ -239,7 +239,7 @@ def test_a_revision_whose_file_has_changed_is_finished_when_the_file_is_back(ben
 
 def test_the_first_revision_of_all_is_resumed_though_it_made_the_version_table(bench: Workbench) -> None:
     bench.revision("aaa1", None, f"{_USERS}{_UNIQUE}")
-    assert bench.die_at("StatementDone", 4, "apply", "--yes").returncode == _KILLED
+    assert bench.die_at("StatementDone", 5, "apply", "--yes").returncode == _KILLED
     assert bench.run("status").returncode == 5
     resumed = bench.run("resume", "--yes")
     assert resumed.returncode == 0, resumed.stderr

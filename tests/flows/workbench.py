@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
+from forge import Forge
 from sqlalchemy import Connection
 
 from handrail.engines.base import Purpose, for_url
@@ -27,8 +28,8 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 _INI = "[alembic]\nscript_location = %(here)s/migrations\nsqlalchemy.url = sqlite:///never-opened.db\n"
-_DYING = Path(__file__).with_name("dying.py")
 _TIMEOUT_S = 120
+_FORGE = Forge()
 
 
 class Workbench:
@@ -59,8 +60,8 @@ class Workbench:
         return path
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run `handrail ARGUMENTS` to its end."""
-        return self._run([sys.executable, "-m", "handrail", *arguments], env)
+        """Run `handrail ARGUMENTS` to its end, in a process of its own."""
+        return _FORGE.run(arguments, cwd=self.root, env=self._env(env), die_at=None, limit_s=_TIMEOUT_S)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start `handrail ARGUMENTS` and leave it running."""
@@ -76,7 +77,7 @@ class Workbench:
 
     def die_at(self, event: str, nth: int, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `handrail ARGUMENTS` in a process that kills itself with SIGKILL at the nth event of that name."""
-        return self._run([sys.executable, str(_DYING), event, str(nth), *arguments], None)
+        return _FORGE.run(arguments, cwd=self.root, env=self._env(None), die_at=(event, nth), limit_s=_TIMEOUT_S)
 
     def json(self, *arguments: str) -> dict[str, Any]:
         """Return the JSON document that `handrail ARGUMENTS --format json` prints."""
@@ -99,18 +100,6 @@ class Workbench:
         with self.database() as conn:
             for sql in statements:
                 conn.exec_driver_sql(sql)
-
-    def _run(self, command: list[str], env: Mapping[str, str] | None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=self.root,
-            env=self._env(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
 
     def _env(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         return {**os.environ, "HANDRAIL_TEST_URL": self.url, **(extra or {})}

@@ -6,9 +6,11 @@ from handrail import registry
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import HistoryBroken, SandboxUnavailable
 from handrail.flows.ports import Ports
-from handrail.history import execute
+from handrail.history import execute, record
+from handrail.history.recognise import is_stamped
 from handrail.model.check import CheckFacts
 from handrail.model.operation import Origin
+from handrail.model.plan import moved
 from handrail.model.revision import Direction, Revision
 from handrail.model.run import CheckJudged, Judgement, VerifyStarted
 from handrail.model.schema import Snapshot
@@ -33,7 +35,7 @@ def expected_snapshot(ports: Ports, heads: tuple[str, ...], *, server_major: int
     try:
         way = _way(ports, heads)
         with ports.engine.sandbox(server_major=server_major) as sandbox, sandbox.database() as engine:
-            return _replay(ports, engine, way)
+            return _replay(ports, engine, way, server_major)
     except SandboxUnavailable as exc:
         return Unsupported(reason=f"no sandbox like the target: {exc.why}; {exc.fix}")
     except HistoryBroken as exc:
@@ -49,7 +51,8 @@ def _way(ports: Ports, heads: tuple[str, ...]) -> list[Revision]:
     return way
 
 
-def _replay(ports: Ports, engine: Engine, way: list[Revision]) -> Snapshot | Unsupported:
+def _replay(ports: Ports, engine: Engine, way: list[Revision], server_major: int) -> Snapshot | Unsupported:
+    heads: tuple[str, ...] = ()
     with engine.connect(Purpose.MIGRATE) as conn:
         for revision in way:
             engine.before_step(conn)
@@ -61,14 +64,27 @@ def _replay(ports: Ports, engine: Engine, way: list[Revision]) -> Snapshot | Uns
                 revision=revision,
                 direction=Direction.UPGRADE,
                 hooks=_Unwatched(),
+                heads=heads,
             )
             engine.after_step(conn)
             if raised is not None:
-                return Unsupported(
-                    reason=f"the history does not replay on an empty database: {revision.id}: {raised.summary}"
-                )
+                return _not_replayable(ports, engine, way, f"{revision.id}: {raised.summary}", server_major)
+            heads = moved(heads, revision, Direction.UPGRADE)
     with engine.connect(Purpose.READ) as conn:
         return engine.catalog.snapshot(conn, version_table=ports.version_table)
+
+
+def _not_replayable(ports: Ports, engine: Engine, way: list[Revision], failure: str, server_major: int) -> Unsupported:
+    """Say why the history does not make its own schema: it is stamped, or it is broken."""
+    steps = [(revision, Direction.UPGRADE) for revision in way]
+    recordings = record.record(ports.project, ports.graph, ports.env, steps, engine=engine, server_major=server_major)
+    stamped = is_stamped(zip(way, recordings, strict=True))
+    if stamped is None:
+        return Unsupported(reason=f"the history does not replay on an empty database: {failure}")
+    return Unsupported(
+        reason=f"the history is stamped: {stamped.revision.id} changes the table {stamped.table}, which no revision "
+        "creates, so the revisions alone do not make the schema"
+    )
 
 
 def run_checks(ports: Ports, expected_heads: tuple[str, ...]) -> tuple[Judgement, ...]:

@@ -68,6 +68,7 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
     Raises ProjectUnreadable for an env.py that does more than configure: where it stands would be read without it.
     """
     url = resolve(environment.migration_url or environment.url, environment=environment.name, root=ports.settings.root)
+    engine = for_url(url)  # before env.py, which would trip over a URL that cannot be used in words of its own
     env = env_py.capture(ports.project, url=url, graph=ports.graph)
     execute.refuse_driving(ports.project, env)
     return Ports(
@@ -77,7 +78,7 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
         journal=ports.journal,
         clock=ports.clock,
         environment=environment,
-        engine=for_url(url),
+        engine=engine,
         env=env,
         emit=emit,
     )

@@ -123,7 +123,9 @@ class Stepper:
         return all(b.pid is not None and locks.cancel_autovacuum(self._s.watch, b.pid) for b in blockers)
 
     def _retry_or_raise(self, step: Step, tried: Attempt, raised: Raised, attempt: int, budget_ends: float) -> None:
-        cause = self._s.ports.engine.classify(raised.exception)
+        # leaving an autocommit block on a broken connection raises something else, which hides why
+        lost = self._s.conn.invalidated
+        cause = Cause.CONNECTION_LOST if lost else self._s.ports.engine.classify(raised.exception)
         if self._ended_for_its_hold(tried, cause):
             tried.clear_away()
             raise self._held_too_long(step, self._bounds.hold_error()) from raised.exception

@@ -31,9 +31,14 @@ _CONFLICTS = [(_SERVER_NAMES[waiting], _SERVER_NAMES[held]) for waiting in MODES
 _AUTOVACUUM = """(coalesce(a.backend_type = 'autovacuum worker', a.datid is not null and a.usesysid is null))"""
 _WRAPAROUND = """(
   case when a.backend_type is not null then a.query like '%(to prevent wraparound)'
-       else (select age(c.relfrozenxid) >= current_setting('autovacuum_freeze_max_age')::int
-                 or mxid_age(c.relminmxid) >= current_setting('autovacuum_multixact_freeze_max_age')::int
-             from pg_catalog.pg_class c where c.oid = l.relation) end)"""
+       else (
+         select age(t.relfrozenxid) >= least(current_setting('autovacuum_freeze_max_age')::int, max(o.option_value::int)
+                  filter (where o.option_name = 'autovacuum_freeze_max_age'))
+             or mxid_age(t.relminmxid) >= least(current_setting('autovacuum_multixact_freeze_max_age')::int,
+                  max(o.option_value::int) filter (where o.option_name = 'autovacuum_multixact_freeze_max_age'))
+         from pg_catalog.pg_class t left join pg_catalog.pg_options_to_table(t.reloptions) o
+           on o.option_name in ('autovacuum_freeze_max_age', 'autovacuum_multixact_freeze_max_age')
+         where t.oid = l.relation group by t.oid) end)"""
 
 # As people write it, whatever search_path we have.
 _NAME = "(case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname)"
