@@ -55,7 +55,9 @@ def _shelf(package: ModuleType, kind: type[P]) -> Iterator[tuple[str, P]]:
 def _load(point: EntryPoint, kind: type[P]) -> P:
     try:
         plugin = point.load()
-    except Exception as exc:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # sys.exit() too
         raise SettingsInvalid(
             what=f"the plug-in {point.name} cannot be loaded; nothing was touched",
             why=f"{type(exc).__name__}: {exc}",

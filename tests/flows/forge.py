@@ -34,6 +34,7 @@ class Forge:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._address = ""
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def run(
         self,
@@ -61,8 +62,8 @@ class Forge:
             return subprocess.CompletedProcess(["handrail", *arguments], status, _text(out), _text(err))
 
     def _start(self) -> None:
-        folder = tempfile.mkdtemp(prefix="forge-", dir="/tmp")
-        self._address = f"{folder}/s"
+        self._folder = tempfile.TemporaryDirectory(prefix="forge-", dir="/tmp")
+        self._address = f"{self._folder.name}/s"
         self._process = subprocess.Popen([sys.executable, __file__, self._address], stdin=subprocess.PIPE)
         deadline = time.monotonic() + _START_S
         while not Path(self._address).exists():

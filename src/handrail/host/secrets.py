@@ -22,7 +22,8 @@ def remember(secret: str) -> None:
     Texts of fewer than four characters are left alone: they would mask ordinary words.
     """
     for form in {secret, unquote(secret)}:
-        written = {form, quote(form, safe=""), quote_plus(form), json.dumps(form)[1:-1], repr(form)[1:-1]}
+        quoted = {quote(form, safe=""), quote_plus(form), quote(form, safe=" +")}  # the last one is SQLAlchemy's
+        written = {form, *quoted, json.dumps(form)[1:-1], repr(form)[1:-1]}
         _known.update(text for text in written if len(text) >= _SHORTEST)
 
 

@@ -53,14 +53,20 @@ def entries(conn: Connection, engine: Engine) -> tuple[LogEntry, ...]:
 
 
 def _entry(row: sa.RowMapping) -> LogEntry:
+    """Return the entry of that row; one with a field that nobody can read has no hash, so that it is never intact."""
     fields = {k: v for k, v in row.items() if k != "id"}
-    return LogEntry(
-        **fields
-        | {
-            "direction": Direction(row["direction"]),
-            "heads_before": tuple(json.loads(row["heads_before"])),
-            "heads_after": tuple(json.loads(row["heads_after"])),
-            "imports": tuple((name, digest) for name, digest in json.loads(row["imports"])),
-            "source": zlib.decompress(row["source"]).decode(),
-        }
-    )
+    try:
+        return LogEntry(**fields | _decoded(row))
+    except (ValueError, TypeError, zlib.error):  # ValueError: no JSON, no UTF-8, no direction
+        unread: dict[str, object] = {"heads_before": (), "heads_after": (), "imports": (), "source": "", "hash": ""}
+        return LogEntry(**fields | unread | {"direction": Direction.UPGRADE})
+
+
+def _decoded(row: sa.RowMapping) -> dict[str, Any]:
+    return {
+        "direction": Direction(row["direction"]),
+        "heads_before": tuple(json.loads(row["heads_before"])),
+        "heads_after": tuple(json.loads(row["heads_after"])),
+        "imports": tuple((name, digest) for name, digest in json.loads(row["imports"])),
+        "source": zlib.decompress(row["source"]).decode(),
+    }
