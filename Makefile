@@ -13,6 +13,8 @@ ARGS ?=
 # Servers started by these targets end with make itself, also when it is killed.
 export HANDRAIL_DIE_WITH_PARENT := 1
 export UV_LINK_MODE := copy
+# The machine's own certificates, as pip and git use them.
+export UV_SYSTEM_CERTS := 1
 # As if the environment were activated, so that `uv run` and `alembic` in a test are those of .venv.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import fields
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
