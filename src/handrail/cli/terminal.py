@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Self, assert_never
+from typing import TYPE_CHECKING, Self, assert_never
 
 import click
 
@@ -32,11 +32,15 @@ from handrail.model.run import (
 )
 from handrail.reports import text
 
+if TYPE_CHECKING:
+    from handrail.cli.spinner import Spinner
+
 
 class Terminal:
-    """The subscriber of the terminal; a context manager because of its heartbeat.
+    """The subscriber of the terminal; a context manager because of what it does between events.
 
-    `heartbeat_s` is how long it may be silent.
+    At a terminal a line turns while the run is going on. Elsewhere it says every `heartbeat_s` that it is alive,
+    because CI systems end jobs that are silent.
     """
 
     def __init__(self, *, heartbeat_s: float = 20.0) -> None:
@@ -45,33 +49,59 @@ class Terminal:
         self._doing = "planning"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="handrail-terminal", daemon=True)
+        self._spinner = _spinner()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._spinner is None:
+            self._thread.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            return
         self._stop.set()
         self._thread.join()
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
-        line = _line(event)
-        if isinstance(event, StatementStarted):
-            self._doing = "running " + " ".join(event.sql.split())[:60]
+        line = mask(_line(event))
         if line:
             self._last = time.monotonic()
-            self._doing = line
-            click.echo(mask(line), err=True)
+            self._doing = line.strip()
+            self._tell(line)
+        if isinstance(event, StatementStarted):
+            self._doing = mask("running " + " ".join(event.sql.split())[:60])
+        if self._spinner is not None:
+            self._turn(self._spinner, event)
+
+    def _tell(self, line: str) -> None:
+        if self._spinner is not None:
+            self._spinner.tell(line)
+        else:
+            click.echo(line, err=True)
+
+    def _turn(self, spinner: Spinner, event: Event) -> None:
+        """Turn from the lease to the end of the run, when nobody is asked anything any more, and while verifying."""
+        if isinstance(event, RunEnded | CheckJudged):
+            spinner.stop()
+        elif not isinstance(event, Planned | GateJudged):
+            spinner.turn(self._doing)
 
     def _beat(self) -> None:
-        """CI systems end jobs that are silent; say that we are alive."""
         while not self._stop.wait(min(1.0, self._heartbeat_s / 4)):
             quiet_s = time.monotonic() - self._last
             if quiet_s >= self._heartbeat_s:
                 self._last = time.monotonic()
-                click.echo(mask(f"  still {self._doing} ({quiet_s:.0f} s)"), err=True)
-                sys.stderr.flush()
+                click.echo(f"  still {self._doing} ({quiet_s:.0f} s)", err=True)
+
+
+def _spinner() -> Spinner | None:
+    if not sys.stderr.isatty():
+        return None
+    from handrail.cli.spinner import Spinner  # noqa: PLC0415 - rich is for people at a terminal only
+
+    return Spinner()
 
 
 def _line(event: Event) -> str:
