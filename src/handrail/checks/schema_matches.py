@@ -24,11 +24,9 @@ def judge(facts: CheckFacts) -> Judgement:
         return Judgement(name=CHECK.name, verdict=Verdict.UNKNOWN, reason=facts.expected_snapshot.reason)
     differences = tuple(d.describe() for d in diff(facts.expected_snapshot, facts.snapshot))
     if not differences:
-        return Judgement(
-            name=CHECK.name,
-            verdict=Verdict.PASS,
-            reason=f"{len(facts.snapshot.tables)} tables as their revisions make them",
-        )
+        tables = len(facts.snapshot.tables)
+        reason = f"{tables} table{'' if tables == 1 else 's'} as the revisions make them"
+        return Judgement(name=CHECK.name, verdict=Verdict.PASS, reason=reason)
     noun = "difference" if len(differences) == 1 else "differences"
     return Judgement(name=CHECK.name, verdict=Verdict.FAIL, reason=f"{len(differences)} {noun}", details=differences)
 
