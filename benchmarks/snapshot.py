@@ -20,8 +20,8 @@ from handrail.engines.postgresql.sandbox import fresh_database, open_for_tests
 from handrail.engines.postgresql.server import Server
 from handrail.model.schema import diff
 
-# Ten columns, an identity, a foreign key, a check, an enum, a generated column, two indexes, a comment; every tenth table
-# has a view and a trigger: what a grown application has.
+# Ten columns, an identity, a foreign key, a check, an enum, a generated column, two indexes, a comment; every tenth
+# table has a view and a trigger: what a grown application has.
 SCENE = """
 create type state as enum ('new', 'open', 'done');
 create function touch() returns trigger language plpgsql as $$ begin return new; end $$;

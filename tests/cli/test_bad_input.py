@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Guarded, written
-from refusal import CANARY, refusal, refusal_here
+from guarded import Guarded, written
+from refusal import CANARY, assert_no_secret, refusal, refusal_here
 from sqlalchemy import make_url
 from workbench import Workbench
 
@@ -295,6 +295,44 @@ def test_a_user_who_may_not_change_tables_fails_with_the_database_as_before(
     assert pg_bench.rows("select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
 
 
+DAMAGED = {
+    "a version table of another shape": ("create table alembic_version (x int)", "version_num does not exist"),
+    "a version that is null": (
+        "create table alembic_version (version_num text); insert into alembic_version values (null)",
+        "the database is at revision None, which no file defines",
+    ),
+    "a schema of our name that is not ours": (
+        "create schema handrail; create table handrail.identity (x int); grant usage on schema handrail to app",
+        "column identity.id does not exist",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_tables_that_are_not_as_they_were_made_are_named(case: str, pg_bench: Workbench, guarded: Guarded) -> None:
+    damage, words = DAMAGED[case]
+    name = guarded.database()
+    for sql in damage.split("; "):
+        guarded.run(sql, name)
+    guarded.run("grant select on all tables in schema public to app", name)
+    if "handrail" in damage:
+        guarded.run("grant select on handrail.identity to app", name)
+    pg_bench.url = written(guarded.url(name))
+    assert words in refusal(pg_bench, *APPLY)
+    assert pg_bench.run("status").returncode == 2
+
+
+@pytest.mark.parametrize("table", ["lease", "log", "statement_log", "identity"])
+def test_a_lost_table_of_ours_is_no_bug(table: str, pg_bench: Workbench) -> None:
+    assert pg_bench.run(*APPLY).returncode == 0
+    pg_bench.revision("aaa2", "aaa1", EMAIL)
+    pg_bench.execute(f"drop table handrail.{table}")
+    for command in (APPLY, ("status",), ("log",), ("resume",)):
+        done = pg_bench.run(*command)
+        assert done.returncode in {0, 1, 2}, (command, done.stderr)
+        assert_no_secret(done.stdout + done.stderr, pg_bench.root)
+
+
 def test_a_read_only_database_is_refused(pg_bench: Workbench, guarded: Guarded) -> None:
     name = guarded.database()
     guarded.run(f"alter database {name} set default_transaction_read_only = on")
@@ -311,6 +349,29 @@ def test_a_server_gone_in_the_middle_leaves_the_last_revision_standing(who: str,
     status = pg_bench.run("status")
     assert "nothing is half applied" in status.stdout
     assert pg_bench.rows("select version_num from alembic_version") == [("aaa1",)]
+
+
+BODIES = {
+    "raises": ("raise ValueError('no')", 1, "ValueError: no"),
+    "exits": ("import sys\nsys.exit(0)", 1, "it called sys.exit(0)"),
+    "ends the process": ("import os\nos._exit(0)", 1, "it called sys.exit(0)"),
+    "sends what is no SQL": ("op.execute('selec 1')", 1, "syntax error"),
+    "imports what is not there": ("import not_there", 1, "No module named 'not_there'"),
+    "interrupts": ("raise KeyboardInterrupt", 130, ""),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_a_revision_that_ends_badly_is_rolled_back_and_the_ones_before_it_stand(case: str, pg_bench: Workbench) -> None:
+    body, exit_, words = BODIES[case]
+    pg_bench.revision("aaa2", "aaa1", f"{EMAIL}\n{body}")
+    done = pg_bench.run(*APPLY)
+    assert done.returncode == exit_, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert pg_bench.rows("select version_num from alembic_version") == [("aaa1",)]
+    columns = "select count(*) from information_schema.columns where table_name = 'users'"
+    assert pg_bench.rows(columns) == [(1,)]
 
 
 def test_our_other_sessions_gone_in_the_middle_are_no_bug(pg_bench: Workbench) -> None:

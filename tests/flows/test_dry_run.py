@@ -113,7 +113,8 @@ _ON_SQLITE = (
         """,
         """
         op.drop_index("ix_players_email", "players")
-        op.drop_column("players", "age")
+        with op.batch_alter_table("players") as batch:
+            batch.drop_column("age")
         """,
     ),
 )  # fmt: skip - one line for a function where it fits
@@ -424,16 +425,23 @@ _OURS_IN_SQLITE = re.compile(r"handrail_|pragma|sqlite_|^SELECT alembic_version\
 
 def test_what_is_printed_is_what_sqlite_gets_in_both_directions(lite_bench: Workbench, tmp_path: Path) -> None:
     write(lite_bench, _ON_SQLITE)
-    tracing = tmp_path / "tracing"
-    tracing.mkdir()
-    tracing.joinpath("sitecustomize.py").write_text(_TRACING)
     for command in (("apply",), ("rollback", "base")):
         dry = lite_bench.run(*command, "--dry-run")
         assert dry.returncode == 0, dry.stderr
-        trace = tmp_path / f"{command[0]}.trace"
-        done = fresh(lite_bench, *command, "--yes", env={"PYTHONPATH": str(tracing), "TRACE": str(trace)})
+        done, sent = sent_to_sqlite(lite_bench, tmp_path, *command)
         assert done.returncode == 0, done.stderr
-        assert traced(trace) == [sql for sent in printed(dry.stdout) for sql in expanded(sent)]
+        assert sent == [sql for one in printed(dry.stdout) for sql in expanded(one)]
+
+
+def sent_to_sqlite(
+    bench: Workbench, tmp_path: Path, *command: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run a command; return with it what the connection that migrates executed, without Handrail's own."""
+    tracing, trace = tmp_path / "tracing", tmp_path / f"{command[0]}.trace"
+    tracing.mkdir(exist_ok=True)
+    tracing.joinpath("sitecustomize.py").write_text(_TRACING)
+    done = fresh(bench, *command, "--yes", env={"PYTHONPATH": str(tracing), "TRACE": str(trace)})
+    return done, traced(trace)
 
 
 def expanded(sent: Sent) -> Iterator[str]:
@@ -515,12 +523,67 @@ def test_json_has_every_statement_with_its_effects_and_parameters(bench: Workben
     assert [s["origin"] for s in step["statements"]][-1] == "alembic"
 
 
-def test_a_batch_recreate_that_needs_the_live_table_says_so(lite_bench: Workbench) -> None:
+def test_a_batch_recreate_is_read_exactly_also_after_other_changes_of_its_table(
+    lite_bench: Workbench, tmp_path: Path
+) -> None:
+    lite_bench.execute(
+        "create table users (id integer primary key, name varchar(20) collate nocase default 'it''s')",
+        "create unique index ix_users_name on users (name)",
+        "create table posts (id integer primary key, user_id integer references users (id) on delete cascade)",
+        "insert into users values (1, 'ann')",
+        "insert into posts values (1, 1)",
+    )
+    lite_bench.revision("aaa1", None, 'op.add_column("users", sa.Column("age", sa.Integer))')
+    lite_bench.revision(
+        "aaa2",
+        "aaa1",
+        """
+        op.add_column("users", sa.Column("email", sa.String(50)))
+        with op.batch_alter_table("users", recreate="always") as batch:
+            batch.alter_column("name", nullable=False)
+            batch.create_check_constraint("ck_users_age", "age > 0")
+        with op.batch_alter_table("posts") as batch:
+            batch.alter_column("user_id", nullable=False)
+        """,
+        """
+        with op.batch_alter_table("users") as batch:
+            batch.drop_constraint("ck_users_age", type_="check")
+            batch.drop_column("email")
+        """,
+    )
+    for command in (("apply",), ("rollback", "aaa1")):
+        dry = lite_bench.run(*command, "--dry-run")
+        assert "data-dependent" not in dry.stdout, dry.stdout
+        assert "CREATE TABLE _alembic_tmp_users" in dry.stdout
+        done, sent = sent_to_sqlite(lite_bench, tmp_path, *command)
+        assert done.returncode == 0, done.stderr
+        assert sent == [sql for one in printed(dry.stdout) for sql in expanded(one)]
+    assert lite_bench.rows("select * from posts") == [(1, 1)]
+
+
+def test_a_batch_recreate_after_a_look_at_the_data_says_what_it_needs(lite_bench: Workbench) -> None:
     lite_bench.execute("create table users (id integer primary key, name varchar(20))")
     lite_bench.revision(
         "aaa1",
         None,
-        'with op.batch_alter_table("users", recreate="always") as b:\n    b.alter_column("name", nullable=False)',
+        """
+        op.get_bind().execute(sa.text("select name from users")).all()
+        with op.batch_alter_table("users") as batch:
+            batch.alter_column("name", nullable=False)
+        """,
     )
     text = lite_bench.run("apply", "--dry-run").stdout
-    assert "needs the live table: batch recreate of users" in text
+    assert "data-dependent: line 11: it reads the database: select name from users" in text
+
+
+def test_a_batch_recreate_says_that_it_needs_the_live_table_where_no_copy_can_be_made(
+    lite_bench: Workbench, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "test.db")) as conn:
+        conn.create_function("odd", 1, lambda number: number % 2, deterministic=True)
+        conn.execute("create table odds (id integer check (odd(id)))")
+        conn.execute("create table users (id integer primary key, name varchar(20))")
+    batch = 'with op.batch_alter_table("users") as batch:\n    batch.alter_column("name", nullable=False)'
+    lite_bench.revision("aaa1", None, batch)
+    text = lite_bench.run("apply", "--dry-run").stdout
+    assert re.search(r"data-dependent: line \d+: needs the live table: batch recreate of users", text)

@@ -348,6 +348,29 @@ def test_an_index_is_built_concurrently_whatever_timeouts_the_role_has(bench: Wo
         bench.execute("drop owned by migrator", "drop role migrator")
 
 
+def test_a_role_that_may_not_see_how_old_others_are_misses_once_and_then_waits(bench: Workbench) -> None:
+    bench.execute(
+        "create role nosy_not login",
+        f"grant create on database {make_url(bench.url).database} to nosy_not",
+        "grant create on schema public to nosy_not",
+        "alter table accounts owner to nosy_not; alter table child owner to nosy_not",
+    )
+    bench.revision("aaa1", None, _ADD_COLUMN)
+    theirs = bench.url
+    bench.url = theirs.replace("postgres@", "nosy_not@")
+    try:
+        with holding(theirs, "select count(*) from accounts") as reader:
+            told = Told(bench.start("apply", "--yes"))
+            told.until("waits, holding nothing")
+            assert f"pid {reader.info.backend_pid} holds ACCESS SHARE on accounts" in told.text
+        assert told.ended() == 0, told.text
+    finally:
+        bench.url = theirs
+        bench.execute("drop owned by nosy_not cascade", "drop role nosy_not")
+    assert "(attempt 2)" in told.text
+    assert "(attempt 3)" not in told.text
+
+
 @pytest.fixture(scope="module")
 def vacuuming() -> Iterator[Server]:
     """A server whose autovacuum comes at once and takes its time."""

@@ -254,7 +254,7 @@ class Proxy:
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         armed = False
-        with suppress(OSError), client, server:
+        with suppress(OSError), client:
             while data := client.recv(65536):
                 armed = armed or b"insert into passed" in data
                 if armed and b"COMMIT" in data and not self.cut.is_set():
@@ -262,16 +262,18 @@ class Proxy:
                     client.shutdown(socket.SHUT_RDWR)
                     if self._delivers:
                         server.sendall(data)
-                        server.recv(1)  # until the server has answered, or closed
-                    return
+                    break
                 server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
 
     @staticmethod
     def _back(server: socket.socket, client: socket.socket) -> None:
-        with suppress(OSError):
+        with server:
             while data := server.recv(65536):
-                client.sendall(data)
-            client.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # a client that is gone must not keep the server's answers from being read
+                    client.sendall(data)
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     @staticmethod
     def _start(target: Callable[..., None], *arguments: socket.socket) -> None:

@@ -217,8 +217,21 @@ class Engine(Protocol):
     def after_step(self, conn: Connection) -> None:
         """Restore the session after a revision, committed or rolled back."""
 
+    def shadow(self) -> Shadow | None:
+        """Return an empty copy of the schema as it is now, None where one cannot be held in memory. Reads only."""
+
     def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
         """Start (or find) a server of that major version to work in. Raises SandboxUnavailable."""
+
+
+class Shadow(Protocol):
+    """An empty copy of a schema, made in memory when it is opened."""
+
+    def open(self) -> AbstractContextManager[Connection | None]:
+        """Make the copy and give its connection, in autocommit; it is gone at the end.
+
+        None where this process cannot make it, as for want of an extension.
+        """
 
 
 class Sandbox(Protocol):

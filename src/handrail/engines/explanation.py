@@ -60,6 +60,12 @@ def _explain(
                 why=said,
                 fix="free disk space, then: handrail status",
             )
+        case Cause.MISSING if purpose is not Purpose.MIGRATE:
+            return TargetRefused(
+                what=f"a table of Alembic's or Handrail's own in database {database} is not as it was made; {state}",
+                why=said,
+                fix="bring it back from a backup; without Handrail's own tables it starts anew, with an empty log",
+            )
         case Cause.LOCK_TIMEOUT | Cause.CANCELED if purpose is not Purpose.MIGRATE:
             names = "; ".join(blocker.describe() for blocker in blockers()[:3])
             return LockBudgetSpent(

@@ -63,6 +63,7 @@ def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Di
             server_major=standing.target.server_major,
             heads=standing.heads,
             version_table_exists=standing.version_table_exists,
+            shadow=ports.engine.shadow(),
         )
     )
     steps = tuple(

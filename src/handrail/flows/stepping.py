@@ -8,7 +8,15 @@ from contextlib import suppress
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause
-from handrail.errors import ConnectionLost, Halfway, HandrailError, LockBudgetSpent, LockHoldSpent, StepFailed
+from handrail.errors import (
+    ConnectionLost,
+    FenceBreach,
+    Halfway,
+    HandrailError,
+    LockBudgetSpent,
+    LockHoldSpent,
+    StepFailed,
+)
 from handrail.flows.attempt import Attempt, Session
 from handrail.flows.bounds import Bounds
 from handrail.history import execute
@@ -84,6 +92,8 @@ class Stepper:
             )
         except LockHoldSpent as exc:
             raise self._held_too_long(step, exc) from exc
+        except FenceBreach as exc:
+            raise self._standing(StepFailed, what=exc.what, why=exc.why, fix=exc.fix) from exc
         finally:
             with suppress(DBAPIError):  # a broken connection has nothing to restore
                 self._s.ports.engine.after_step(self._s.conn)

@@ -114,7 +114,7 @@ def _standing(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
         if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
             return None
         rows = conn.execute(select(context._version.c.version_num))  # noqa: SLF001 - as get_current_heads() reads it
-        return tuple(sorted(row[0] for row in rows))
+        return tuple(sorted(str(row[0]) for row in rows))
     finally:
         conn.rollback()
 

@@ -22,6 +22,7 @@ from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, Fenced, fence
 from handrail.history.graph import Graph, revision_map
 from handrail.history.guard import call_all
+from handrail.history.mirror import Mirror
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
 from handrail.history.stage import Stage, heads_after
@@ -63,11 +64,13 @@ def record(
     server_major: int,
     heads: tuple[str, ...] = (),
     version_table_exists: bool = True,
+    shadow: base.Shadow | None = None,
     limit_s: float = LIMIT_S,
 ) -> tuple[RecordedRevision, ...]:
     """Return what each step would do, in order, without a database: operations, statements, transactions.
 
-    `heads` are the rows of the version table before the first step. The code runs in a child process that may take
+    `heads` are the rows of the version table before the first step, `shadow` is the schema before it: without one a
+    revision that recreates a table cannot be read exactly. The code runs in a child process that may take
     `limit_s` seconds of wall and of CPU time for each revision; one that fails, loops or dies is a FAILED reading and
     the others are read all the same.
     """
@@ -79,7 +82,7 @@ def record(
         null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
         reader = _Reader(fenced=fenced, null=null, env=env, nodes=nodes, engine=engine, limit_s=limit_s)
         while len(done) < len(jobs):
-            done += reader.read(jobs[len(done) :])
+            done += reader.read(jobs[len(done) :], None if done else shadow)
     return tuple(done)
 
 
@@ -111,14 +114,14 @@ class _Reader:
     engine: base.Engine
     limit_s: float
 
-    def read(self, jobs: list[_Job]) -> list[RecordedRevision]:
+    def read(self, jobs: list[_Job], shadow: base.Shadow | None) -> list[RecordedRevision]:
         """Return the readings of the first jobs, up to one whose code ended the child; at least one."""
         receiving, sending = os.pipe()
         gc.freeze()  # the child's collector must not touch, and so copy, all that the parent has in memory
         child = os.fork()
         if child == 0:
             os.close(receiving)
-            self._read_in_child(jobs, sending)
+            self._read_in_child(jobs, shadow, sending)
         gc.unfreeze()
         os.close(sending)
         done: list[RecordedRevision] = []
@@ -148,20 +151,21 @@ class _Reader:
             return f"the process that was reading it was ended by signal {number}"
         return "its code ended the process that was reading it"
 
-    def _read_in_child(self, jobs: list[_Job], sending: int) -> NoReturn:
+    def _read_in_child(self, jobs: list[_Job], shadow: base.Shadow | None, sending: int) -> NoReturn:
         status = _BUG
         try:
             _silence()
-            for job in jobs:
-                _limit(self.limit_s)
-                line = msgspec.json.encode(self._recorded(job)) + b"\n"
-                while line:
-                    line = line[os.write(sending, line) :]
+            with Mirror(shadow) as mirror:
+                for job in jobs:
+                    _limit(self.limit_s)
+                    line = msgspec.json.encode(self._recorded(job, mirror)) + b"\n"
+                    while line:
+                        line = line[os.write(sending, line) :]
             status = 0
         finally:
             _exit(status)
 
-    def _recorded(self, job: _Job) -> RecordedRevision:
+    def _recorded(self, job: _Job, mirror: Mirror) -> RecordedRevision:
         with self.null.connect() as connection:
             stage = Stage(
                 env=self.env,
@@ -172,7 +176,7 @@ class _Reader:
                 heads=job.heads,
                 create_version_table=job.create_version_table,
             )
-            recorder = Recorder(stage, kind=self.engine.statements.kind)
+            recorder = Recorder(stage, kind=self.engine.statements.kind, mirror=mirror)
             self.fenced.listener = recorder
             with recorder.recording(self.null):
                 ended = call_all(stage.perform)

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event
 
 from handrail.history.description import describe
 from handrail.history.guard import Raised, caller
+from handrail.history.mirror import Mirror
 from handrail.history.nulldb import NullConnection
 from handrail.history.stage import Stage
 from handrail.history.surroundings import replaced
@@ -36,8 +37,9 @@ class TooMany(BaseException):
 class Recorder:
     """The tape of one revision."""
 
-    def __init__(self, stage: Stage, *, kind: Callable[[str], StatementKind]) -> None:
+    def __init__(self, stage: Stage, *, kind: Callable[[str], StatementKind], mirror: Mirror) -> None:
         self._stage = stage
+        self._mirror = mirror
         self._kind = kind
         self._files = frozenset({str(stage.revision.path)})
         self._operations: list[Operation] = []
@@ -51,6 +53,8 @@ class Recorder:
     def result(self, ended: object) -> RecordedRevision:
         """Return what was written down; `ended` is what the guard returned for the run."""
         reading, reason = self._judged(ended)
+        if reading is not Reading.EXACT:
+            self._mirror.lose()
         return RecordedRevision(
             revision=self._stage.revision.id,
             direction=self._stage.direction,
@@ -130,6 +134,7 @@ class Recorder:
                 origin=origin,
             )
         )
+        self._mirror.follow(sent.sql, kind)
         if ends_transaction(sent.sql):
             self._ended()
 
@@ -175,10 +180,13 @@ class Recorder:
             name="batch_alter_table", table=name, subject=None, details=(("recreate", "true"),), place=place
         )
         with self._inside(recreate):
-            if operations.copy_from is None:
-                self._doubt(place, f"needs the live table: batch recreate of {name}")
-            else:
+            if operations.copy_from is not None:
                 flush(operations)
+            elif (conn := None if self._doubts else self._mirror.conn) is not None:
+                with replaced(operations.operations, "get_bind", lambda: conn):  # which it asks only for the table
+                    flush(operations)
+            else:
+                self._doubt(place, f"needs the live table: batch recreate of {name}")
 
     @contextmanager
     def _inside(self, operation: Operation) -> Iterator[int]:

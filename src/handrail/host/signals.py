@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 from handrail.errors import Exit, Interrupted
 
+_STDERR = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -28,9 +29,13 @@ class Stop:
 
     def error(self, *, what: str, fix: str) -> Interrupted:
         """Return the error to stop with; its exit status is the signal's."""
-        error = Interrupted(what=what, why=f"{signal.Signals(self.signal).name} asked for it", fix=fix)
+        error = Interrupted(what=what, why=f"{_name(self.signal)} asked for it", fix=fix)
         error.exit = Exit.TERMINATED if self.signal == signal.SIGTERM else Exit.INTERRUPTED
         return error
+
+
+def _name(number: int) -> str:
+    return signal.Signals(number).name if number else "a KeyboardInterrupt that no signal sent"
 
 
 @contextmanager
@@ -44,7 +49,8 @@ def graceful(stop: Stop) -> Iterator[None]:
         if stop.requested:
             raise KeyboardInterrupt
         stop.signal = number
-        sys.stderr.write("stopping at the next safe point; once more to stop now\n")
+        with suppress(OSError):  # past sys.stderr: it may be a revision's, or in the middle of a write
+            os.write(_STDERR, b"stopping at the next safe point; once more to stop now\n")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

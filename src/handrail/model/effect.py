@@ -55,7 +55,8 @@ class Effect:
 class Blocker:
     """Someone who holds what we want.
 
-    `pid` is the server's number for the session, None for a prepared transaction (then `gid` names it). `age_s` counts
+    `pid` is the server's number for the session, None where it is not known or there is none: a prepared transaction is
+    named by its `gid`. `age_s` counts
     from the beginning of its transaction. `query` has its literals hidden. `autovacuum` marks an ordinary autovacuum,
     which gives way; one that prevents transaction wraparound does not.
     """
@@ -73,7 +74,7 @@ class Blocker:
 
     def describe(self) -> str:
         """One line that names the blocker to a person."""
-        who = f"prepared transaction {self.gid}" if self.pid is None else f"pid {self.pid}"
+        who = f"prepared transaction {self.gid}" if self.gid else f"pid {self.pid or 'unknown'}"
         parts = [f"{who} holds {self.lock} on {self.relation} for {self.age_s:.1f} s"]
         details = [f"user {self.user}" if self.user else "", self.application, self.state]
         if any(details):

@@ -31,7 +31,7 @@ class EnvironmentStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The files' heads, what is so wrong with the files that no path can be trusted, and every environment asked for."""
+    """The files' heads, what is so wrong with them that no path can be trusted, and every environment asked for."""
 
     heads: tuple[str, ...]
     revisions: int

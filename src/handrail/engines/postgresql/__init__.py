@@ -93,6 +93,9 @@ class PostgreSQL:
     def after_step(self, conn: Connection) -> None:
         """Nothing to restore."""
 
+    def shadow(self) -> None:
+        """Return None: a PostgreSQL schema needs a server."""
+
     def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
         """Start (or find) a server of that major version to work in. Raises SandboxUnavailable."""
         sandbox: AbstractContextManager[Sandbox] = import_module("handrail.engines.postgresql.sandbox").open_sandbox(

@@ -51,7 +51,8 @@ _STARTED = """to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS
 _SESSION = text(f"select pid, {_STARTED} from pg_catalog.pg_stat_activity where pid = pg_backend_pid()")  # noqa: S608 - constants of ours
 # Waits until the session is gone, 10 s at most: what it was committing is committed then, or never will be.
 _END_SESSION = text(
-    f"select pg_terminate_backend(pid, 10000) from pg_catalog.pg_stat_activity where pid = :pid and {_STARTED} = :started"  # noqa: S608 - constants of ours
+    "select pg_terminate_backend(pid, 10000) from pg_catalog.pg_stat_activity"
+    f" where pid = :pid and {_STARTED} = :started"  # noqa: S608 - constants of ours
 )
 
 
@@ -104,8 +105,8 @@ def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal,
 def end_session(conn: Connection, pid: int, started: str) -> bool:
     """End the session `pid` only if it began at `started`, and wait until it is gone; False where it was already.
 
-    `started` is UTC as `session` writes it. Needs membership in the session's role or pg_signal_backend. Raises LeaseHeld
-    where it does not end within 20 s.
+    `started` is UTC as `session` writes it. Needs membership in the session's role or pg_signal_backend. Raises
+    LeaseHeld where it does not end within 20 s.
     """
     that = {"pid": pid, "started": started}
     ended = conn.execute(_END_SESSION, that).scalar_one_or_none()

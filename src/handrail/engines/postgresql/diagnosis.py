@@ -102,7 +102,7 @@ def _database(url: URL, parameters: Mapping[str, Any], said: str) -> _Sentence:
         return _Sentence(
             what=f"the server refused user {user} before it opened database {name}; nothing was touched",
             why=said,
-            fix="check max_connections, the user's name and the server's pg_hba.conf",
+            fix="check the url's parameters, max_connections, the user's name and the server's pg_hba.conf",
         )
     allowed, may_connect, limit, sessions = with_another or (None, None, None, None)
     if allowed is None:

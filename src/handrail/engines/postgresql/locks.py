@@ -5,7 +5,9 @@ Source: https://www.postgresql.org/docs/current/view-pg-locks.html.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +23,7 @@ from handrail.model.effect import Blocker, Effect
 #: The advisory lock of Handrail's lease, one per database: the letters `handrail` as a 64-bit number.
 LEASE_KEY = int.from_bytes(b"handrail", "big")
 
+_FIRST_SEEN = "handrail.postgresql.first_seen"
 _SERVER_NAMES = {mode: mode.title().replace(" ", "") + "Lock" for mode in MODES}
 _MODE_NAMES = {name: mode for mode, name in _SERVER_NAMES.items()}
 _CONFLICTS = [(_SERVER_NAMES[waiting], _SERVER_NAMES[held]) for waiting in MODES for held in CONFLICTS[waiting]]
@@ -88,7 +91,8 @@ with recursive locks as materialized (
 ), holders as (
   select distinct on (l.pid, l.virtualtransaction, l.relation)
          l.pid, {_NAME} as relation, l.mode, a.usename, a.application_name, a.state, a.query,
-         p.gid, p.owner, {_AUTOVACUUM} as autovacuum, {_AUTOVACUUM} and not {_WRAPAROUND} as gives_way,
+         l.virtualtransaction, p.gid, p.owner, {_AUTOVACUUM} as autovacuum,
+         {_AUTOVACUUM} and not {_WRAPAROUND} as gives_way,
          extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared))::float as age_s
   from locks l join family f on f.oid = l.relation join conflicts on waiting = f.mode and held = l.mode
   join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -99,7 +103,7 @@ with recursive locks as materialized (
   order by l.pid, l.virtualtransaction, l.relation, array_position(cast(:scale as text[]), l.mode) desc
 )
 select * from holders
-where gid is not null or coalesce(age_s, 0) >= :older_than_s or (autovacuum and age_s is null)
+where gid is not null or age_s >= :older_than_s or age_s is null
 order by age_s desc nulls last, pid
 """)  # noqa: S608 - joined with constants of ours
 
@@ -165,7 +169,7 @@ def blockers(conn: Connection, wanted: tuple[Effect, ...], *, older_than_s: floa
     Looked at are the relations, their partitions and children, and the tables at the other end of the foreign keys
     that are severed. Only holders whose transaction is older than `older_than_s`; prepared transactions always. Oldest
     first. A name is `table`, `schema.table` or quoted as in SQL; what does not exist is skipped; `*` asks for every
-    user table. Where we may not see another user's transaction its age counts as 0, but an autovacuum is always seen.
+    user table. Where we may not see how old another user's transaction is, it is as old as this connection knows it.
     Source: https://www.postgresql.org/docs/current/monitoring-stats.html (pg_read_all_stats).
     """
     named = [effect for effect in wanted if effect.relation != ANYTHING]
@@ -184,7 +188,21 @@ def blockers(conn: Connection, wanted: tuple[Effect, ...], *, older_than_s: floa
             "older_than_s": older_than_s,
         },
     ).all()
-    return _decode(rows)
+    known = _known_for_s(conn, rows)
+    return tuple(
+        blocker if row.age_s is not None else replace(blocker, age_s=known[row.virtualtransaction])
+        for row, blocker in zip(rows, _decode(rows), strict=True)
+        if row.age_s is not None or row.autovacuum or known[row.virtualtransaction] >= older_than_s
+    )
+
+
+def _known_for_s(conn: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> dict[str, float]:
+    """Return for how long looks over this connection have seen each transaction whose age is hidden from us."""
+    now, first = time.monotonic(), conn.info.get(_FIRST_SEEN, {})
+    conn.info[_FIRST_SEEN] = {
+        row.virtualtransaction: first.get(row.virtualtransaction, now) for row in rows if row.age_s is None
+    }
+    return {transaction: now - seen for transaction, seen in conn.info[_FIRST_SEEN].items()}
 
 
 def waiting_on(conn: Connection, pid: int) -> tuple[Blocker, ...]:

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import URL, Connection
 
-from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Statements
+from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Shadow, Statements
 from handrail.engines.explanation import explained
-from handrail.engines.sqlite import activity, catalog, effects, locks, statements, step
+from handrail.engines.sqlite import activity, catalog, effects, locks, shadow, statements, step
 from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.sandbox import open_sandbox
 from handrail.engines.sqlite.session import connect, connected_file
@@ -95,6 +95,11 @@ class SQLite:
     def after_step(self, conn: Connection) -> None:
         """Put foreign keys and the lock timeout back as they were."""
         step.after(conn)
+
+    def shadow(self) -> Shadow:
+        """Return an empty copy of the schema as it is now. Reads only."""
+        with self.connect(Purpose.READ) as conn:
+            return shadow.shadow(conn)
 
     def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
         """Open a private folder for databases to work in. Raises SandboxUnavailable for any version but 3."""
