@@ -81,6 +81,7 @@ def test_a_run_killed_while_it_waits_in_concurrently_is_resumed_with_the_index_b
     assert_done(bench, ["after", "before"])
 
 
+@pytest.mark.slow
 def test_the_session_of_a_killed_run_that_lives_on_is_ended_before_its_work_is_looked_at(pg_bench: Workbench) -> None:
     bench = users(pg_bench)
     with older_transaction(bench) as older:
@@ -99,6 +100,7 @@ def test_the_session_of_a_killed_run_that_lives_on_is_ended_before_its_work_is_l
     assert_done(bench, ["after", "before"])
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_had_sent_and_the_server_finished_is_not_sent_again(bench: Workbench) -> None:
     users(bench)
     assert bench.die_at("StatementStarted", 2, "apply", "--yes").returncode == _KILLED
@@ -127,6 +129,7 @@ def test_a_concurrent_index_that_fails_on_duplicates_leaves_no_invalid_one_and_i
     assert_done(bench, ["after", "before"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "status"), [("pg_cancel_backend", 5), ("pg_terminate_backend", 7)])
 def test_a_concurrent_index_that_is_cancelled_or_cut_off_is_resumed(
     pg_bench: Workbench, function: str, status: int
@@ -147,6 +150,26 @@ def test_a_concurrent_index_that_is_cancelled_or_cut_off_is_resumed(
     assert_done(bench, ["after", "before"])
 
 
+@pytest.mark.slow
+def test_two_signals_end_a_concurrent_build_at_once_and_resume_builds_it_again(pg_bench: Workbench) -> None:
+    bench = users(pg_bench)
+    with older_transaction(bench):
+        run = bench.start("apply", "--yes")
+        wait_until(lambda: builds(bench), "the index build waits for the older transaction")
+        run.send_signal(signal.SIGINT)
+        assert run.stderr is not None
+        while "once more to stop now" not in run.stderr.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+    assert run.returncode == 130, told
+    assert "handrail status -e main says where the database stands" in told
+    assert bench.run("status").returncode == 5
+    assert bench.run("resume", "--yes").returncode == 0
+    assert_done(bench, ["after", "before"])
+
+
+@pytest.mark.slow
 def test_a_leftover_that_cannot_be_dropped_yet_is_dropped_by_resume(pg_bench: Workbench) -> None:
     bench = users(pg_bench)
     with older_transaction(bench):
@@ -180,6 +203,7 @@ def test_data_in_flight_outside_a_transaction_is_left_to_a_person_with_a_command
     assert_done(bench, ["after", "before", "in the block"])
 
 
+@pytest.mark.slow
 def test_a_person_can_say_that_the_statement_in_flight_has_landed(bench: Workbench) -> None:
     users(bench, _DATA_IN_A_BLOCK)
     assert bench.die_at("StatementStarted", 2, "apply", "--yes").returncode == _KILLED
@@ -188,6 +212,7 @@ def test_a_person_can_say_that_the_statement_in_flight_has_landed(bench: Workben
     assert_done(bench, ["after", "before", "in the block"])
 
 
+@pytest.mark.slow
 def test_a_person_can_say_that_the_revision_was_undone_by_hand(bench: Workbench) -> None:
     users(bench, _DATA_IN_A_BLOCK)
     assert bench.die_at("StatementDone", 2, "apply", "--yes").returncode == _KILLED
@@ -196,6 +221,7 @@ def test_a_person_can_say_that_the_revision_was_undone_by_hand(bench: Workbench)
     assert_done(bench, ["after", "before", "in the block"])
 
 
+@pytest.mark.slow
 def test_a_revision_finished_by_hand_and_stamped_stands_half_applied_no_more(bench: Workbench) -> None:
     users(bench, _DATA_IN_A_BLOCK)
     assert bench.die_at("StatementDone", 2, "apply", "--yes").returncode == _KILLED
@@ -237,6 +263,7 @@ def test_a_revision_whose_file_has_changed_is_finished_when_the_file_is_back(ben
     assert_done(bench, ["after", "before"])
 
 
+@pytest.mark.slow
 def test_the_first_revision_of_all_is_resumed_though_it_made_the_version_table(bench: Workbench) -> None:
     bench.revision("aaa1", None, f"{_USERS}{_UNIQUE}")
     assert bench.die_at("StatementDone", 5, "apply", "--yes").returncode == _KILLED
@@ -272,7 +299,11 @@ def _pragma(connection, _record):
 """
 
 
-@pytest.mark.parametrize("kill", [0, 4, 6, 7], ids=lambda n: f"killed at statement {n}" if n else "whole")
+@pytest.mark.parametrize(
+    "kill",
+    [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 6, 7))],
+    ids=lambda n: f"killed at statement {n}" if n else "whole",
+)
 @pytest.mark.parametrize("setting", ["on", "off"])
 def test_no_child_row_is_lost_when_sqlite_recreates_the_parent(lite_bench: Workbench, setting: str, kill: int) -> None:
     bench = lite_bench

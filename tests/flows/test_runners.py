@@ -108,6 +108,7 @@ def test_a_runner_that_may_not_wait_ends_with_6_and_names_the_other(bench: Workb
     assert_each_revision_once(bench, ["second", "second, later", "third"])
 
 
+@pytest.mark.slow
 def test_a_second_runner_waits_while_the_first_is_between_the_transactions_of_a_revision(bench: Workbench) -> None:
     waiting_revision(bench)
     bench.revision("aaa2", "aaa1", _INDEX + _WAITS)
@@ -161,6 +162,7 @@ def test_one_signal_stops_at_the_next_safe_point_and_resume_goes_on(
     assert_each_revision_once(bench, ["second", "second, later", "third"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_two_signals_stop_at_once_and_roll_back(bench: Workbench, number: signal.Signals, status: int) -> None:
     waiting_revision(bench)
@@ -177,6 +179,7 @@ def test_two_signals_stop_at_once_and_roll_back(bench: Workbench, number: signal
     assert_each_revision_once(bench, ["second", "second, later", "third"])
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_wait_for_a_lock_at_once(pg_bench: Workbench) -> None:
     bench = waiting_revision(pg_bench)
     (bench.versions / "aaa3_step.py").unlink()
@@ -208,6 +211,7 @@ def test_a_session_ended_in_the_middle_is_looked_up_and_resumed(pg_bench: Workbe
     assert_each_revision_once(bench, ["second", "second, later", "third"])
 
 
+@pytest.mark.slow
 def test_all_sessions_ended_in_the_middle_is_no_bug_of_ours(pg_bench: Workbench) -> None:
     bench = waiting_revision(pg_bench)
     with running(bench, "apply", "--yes") as run:

@@ -133,6 +133,8 @@ class Stepper:
         return all(b.pid is not None and locks.cancel_autovacuum(self._s.watch, b.pid) for b in blockers)
 
     def _retry_or_raise(self, step: Step, tried: Attempt, raised: Raised, attempt: int, budget_ends: float) -> None:
+        if self._s.ports.stop.at_once:  # what was raised on the way out hides the interruption
+            raise KeyboardInterrupt from raised.exception
         # leaving an autocommit block on a broken connection raises something else, which hides why
         lost = self._s.conn.invalidated
         cause = Cause.CONNECTION_LOST if lost else self._s.ports.engine.classify(raised.exception)

@@ -18,9 +18,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(slots=True)
 class Stop:
-    """Whether somebody asked us to stop; `signal` is the signal's number, 0 for none."""
+    """Whether somebody asked us to stop; `signal` is the signal's number, 0 for none, `at_once` is the second one."""
 
     signal: int = 0
+    at_once: bool = False
 
     @property
     def requested(self) -> bool:
@@ -47,6 +48,7 @@ def graceful(stop: Stop) -> Iterator[None]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.requested:
+            stop.at_once = True
             raise KeyboardInterrupt
         stop.signal = number
         with suppress(OSError):  # past sys.stderr: it may be a revision's, or in the middle of a write

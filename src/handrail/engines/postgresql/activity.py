@@ -51,8 +51,8 @@ _STARTED = """to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS
 _SESSION = text(f"select pid, {_STARTED} from pg_catalog.pg_stat_activity where pid = pg_backend_pid()")  # noqa: S608 - constants of ours
 # Waits until the session is gone, 10 s at most: what it was committing is committed then, or never will be.
 _END_SESSION = text(
-    "select pg_terminate_backend(pid, 10000) from pg_catalog.pg_stat_activity"
-    f" where pid = :pid and {_STARTED} = :started"  # noqa: S608 - constants of ours
+    "select pg_terminate_backend(pid, 10000) from pg_catalog.pg_stat_activity"  # noqa: S608 - constants of ours
+    f" where pid = :pid and {_STARTED} = :started"
 )
 
 
