@@ -15,7 +15,7 @@ from handrail.history import execute, record
 from handrail.journal import identity, lease, statement_log, tables
 from handrail.model.finding import Finding
 from handrail.model.gate import GateFacts
-from handrail.model.operation import Reading, RecordedRevision
+from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.plan import Plan, Step, moved
 from handrail.model.revision import Direction, Revision
 from handrail.model.rule import RuleFacts
@@ -85,7 +85,10 @@ def _step(
     ports: Ports, standing: Standing, revision: Revision, direction: Direction, recorded: RecordedRevision
 ) -> Step:
     major = standing.target.server_major
-    effects = tuple(ports.engine.effects.effects(s.sql, server_major=major) for s in recorded.statements)
+    effects = tuple(  # nobody else uses the version table
+        () if s.origin is Origin.ALEMBIC else ports.engine.effects.effects(s.sql, server_major=major)
+        for s in recorded.statements
+    )
     failed = recorded.reading is Reading.FAILED
     assumed = ports.engine.effects.effects(_UNREADABLE, server_major=major) if failed else ()
     return Step(revision=revision, direction=direction, recorded=recorded, effects=effects, assumed=assumed)

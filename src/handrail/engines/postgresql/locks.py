@@ -26,7 +26,11 @@ LEASE_KEY = int.from_bytes(b"handrail", "big")
 _FIRST_SEEN = "handrail.postgresql.first_seen"
 _SERVER_NAMES = {mode: mode.title().replace(" ", "") + "Lock" for mode in MODES}
 _MODE_NAMES = {name: mode for mode, name in _SERVER_NAMES.items()}
-_CONFLICTS = [(_SERVER_NAMES[waiting], _SERVER_NAMES[held]) for waiting in MODES for held in CONFLICTS[waiting]]
+# Constants of the server, so they stand in the statements instead of being sent with each look.
+_CONFLICTS = ", ".join(
+    f"('{_SERVER_NAMES[waiting]}', '{_SERVER_NAMES[held]}')" for waiting in MODES for held in CONFLICTS[waiting]
+)
+_SCALE = "'{" + ",".join(_MODE_NAMES) + "}'::text[]"
 
 # The server's own marks of an autovacuum that does not give way: its query says so; where we may not see the query, the
 # table is older than the setting that starts one. An autovacuum whose backend_type we may not see is the only session
@@ -58,7 +62,7 @@ with recursive locks as materialized (
   from locks l join pg_catalog.pg_prepared_xacts p on p.transaction = l.transactionid
   where l.pid is null and l.locktype = 'transactionid' and l.granted
 ), conflicts as (
-  select * from unnest(cast(:waiting as text[]), cast(:held as text[])) as pair(waiting, held)
+  select * from (values {_CONFLICTS}) as pair(waiting, held)
 ), cut as (
   select coalesce(to_regclass(name), to_regclass(lower(name)))::oid as oid, part
   from unnest(cast(:cut_names as text[]), cast(:cut_parts as text[])) as asked(name, part)
@@ -100,7 +104,7 @@ with recursive locks as materialized (
   left join prepared p on l.pid is null and p.virtualtransaction = l.virtualtransaction
   where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
     and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
-  order by l.pid, l.virtualtransaction, l.relation, array_position(cast(:scale as text[]), l.mode) desc
+  order by l.pid, l.virtualtransaction, l.relation, array_position({_SCALE}, l.mode) desc
 )
 select * from holders
 where gid is not null or age_s >= :older_than_s or age_s is null
@@ -182,9 +186,6 @@ def blockers(conn: Connection, wanted: tuple[Effect, ...], *, older_than_s: floa
             "anything": [_SERVER_NAMES[effect.lock] for effect in wanted if effect.relation == ANYTHING],
             "cut_names": [name for name, _ in cut],
             "cut_parts": [part for _, part in cut],
-            "waiting": [waiting for waiting, _ in _CONFLICTS],
-            "held": [held for _, held in _CONFLICTS],
-            "scale": list(_MODE_NAMES),
             "older_than_s": older_than_s,
         },
     ).all()
