@@ -101,6 +101,12 @@ class Drift(HandrailError):
     exit = Exit.DRIFT
 
 
+class NotVerified(HandrailError):
+    """What the schema should be is not to be had, so nothing can be said about it; nothing was touched."""
+
+    exit = Exit.FAILED_CLEAN
+
+
 class StepFailed(HandrailError):
     """A revision failed and was rolled back: the database is as it was before that revision."""
 

@@ -91,3 +91,24 @@ def test_verify_writes_nothing(bench: Workbench) -> None:
     assert found.returncode == 4
     assert not (bench.root / ".handrail").exists()
     assert not list(bench.root.rglob("__pycache__"))
+
+
+def test_a_schema_that_cannot_be_known_is_no_drift(bench: Workbench) -> None:
+    bench.execute("create table old (id integer primary key)")
+    bench.revision("aaa1", None, 'op.add_column("old", sa.Column("name", sa.String(5)))')
+    bench.run("apply", "--yes")
+    bench.revision("aaa2", "aaa1", 'op.add_column("old", sa.Column("more", sa.String(5)))')
+    done = bench.run("apply", "--verify", "--yes")
+    assert done.returncode == 1
+    assert "cannot be known; nothing was touched" in done.stderr
+    assert bench.rows("select version_num from alembic_version") == [("aaa1",)]
+
+
+def test_a_version_table_in_a_schema_of_its_own_is_verified_like_any_other(pg_bench: Workbench) -> None:
+    env_py = pg_bench.root / "migrations" / "env.py"
+    env_py.write_text(env_py.read_text().replace("target_metadata=None", 'version_table_schema="ops"'))
+    pg_bench.execute("create schema ops")
+    pg_bench.revision("aaa1", None, _TABLES)
+    assert pg_bench.run("apply", "--yes").returncode == 0
+    found = pg_bench.run("verify")
+    assert found.returncode == 0, found.stdout

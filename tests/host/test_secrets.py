@@ -119,3 +119,11 @@ def test_a_literal_password_is_for_development_only(tmp_path: Path) -> None:
     assert resolve(url, environment="development", root=tmp_path) == url
     with pytest.raises(SettingsInvalid):
         resolve(url, environment="staging", root=tmp_path)
+
+
+def test_a_password_that_is_also_the_users_name_masks_no_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("U", "postgresql://postgres:postgres@localhost/app")
+    url = resolve("env:U", environment="development", root=tmp_path)
+    document = '{"engine": "postgresql", "user": "postgres"}'
+    assert secrets.mask(document) == document
+    assert secrets.mask(url) == "postgresql://postgres:***@localhost/app"

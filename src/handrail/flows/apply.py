@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handrail.errors import Drift, VerificationFailed
+from handrail.errors import Drift, NotVerified, VerificationFailed
 from handrail.flows import expected, planning, running
 from handrail.flows.ports import Ports
 from handrail.flows.running import Outcome, Rehearsed, Request, Way
@@ -13,6 +13,7 @@ from handrail.model.plan import Plan
 from handrail.model.revision import Direction
 from handrail.model.run import Judgement
 from handrail.model.standing import Standing
+from handrail.model.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +58,17 @@ def _request(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None
 def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
     judgements = expected.run_checks(ports, planning.look(ports).heads)
     bad = expected.failures(judgements)
-    if bad:
+    if any(j.verdict is Verdict.FAIL for j in bad):
         raise Drift(
             what="the schema is not what its revision says; nothing was touched",
             why="; ".join(_sentence(j) for j in bad),
             fix=f"handrail verify -e {ports.environment.name} lists every difference",
+        )
+    if bad:
+        raise NotVerified(
+            what="whether the schema is what its revision says cannot be known; nothing was touched",
+            why="; ".join(_sentence(j) for j in bad),
+            fix=f"remove the reason, or go on without: handrail apply -e {ports.environment.name}",
         )
     return judgements
 

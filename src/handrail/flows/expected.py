@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.schema import CreateSchema
+
 from handrail import registry
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import HistoryBroken, SandboxUnavailable
@@ -53,6 +55,9 @@ def _way(ports: Ports, heads: tuple[str, ...]) -> list[Revision]:
 
 def _replay(ports: Ports, engine: Engine, way: list[Revision], server_major: int) -> Snapshot | Unsupported:
     heads: tuple[str, ...] = ()
+    if ports.env.version_table_schema:  # made by hand in the target, before the first revision
+        with engine.connect(Purpose.STATE) as conn:
+            conn.execute(CreateSchema(ports.env.version_table_schema, if_not_exists=True))
     with engine.connect(Purpose.MIGRATE) as conn:
         for revision in way:
             engine.before_step(conn)

@@ -57,9 +57,16 @@ def project_ports(root: Path) -> ProjectPorts:
         settings=settings,
         project=found,
         graph=graph.load(found),
-        journal=Journal(settings.journal, root),
+        journal=Journal(_journal_place(settings), root),
         clock=SystemClock(),
     )
+
+
+def _journal_place(settings: Settings) -> str:
+    """Return the journal's file, or the URL that the setting names as an environment's url does."""
+    if settings.journal.partition(":")[0] in {"env", "file", "command"}:
+        return resolve(settings.journal, environment="the journal", root=settings.root)
+    return settings.journal
 
 
 def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -> Ports:

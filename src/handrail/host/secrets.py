@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote
 
 _PASSWORD_IN_URL = re.compile(r"(?P<head>\b[\w+.-]+://[^\s:/@]*):(?P<password>[^\s/]+)@")
@@ -16,11 +17,14 @@ _SHORTEST = 4
 _known: set[str] = set()
 
 
-def remember(secret: str) -> None:
+def remember(secret: str, *, beside: Iterable[str | None] = ()) -> None:
     """Mask this text wherever it appears from now on, also as URLs, JSON and `repr` write it.
 
-    Texts of fewer than four characters are left alone: they would mask ordinary words.
+    Texts of fewer than four characters are left alone, and those that are part of a name shown openly `beside` them
+    (user, database, host): they would mask ordinary words. In URLs and DSNs they are masked all the same.
     """
+    if any(secret.casefold() in name.casefold() for name in beside if name):
+        return
     for form in {secret, unquote(secret)}:
         quoted = {quote(form, safe=""), quote_plus(form), quote(form, safe=" +")}  # the last one is SQLAlchemy's
         written = {form, *quoted, json.dumps(form)[1:-1], repr(form)[1:-1]}

@@ -39,8 +39,17 @@ def resolve(setting: str, *, environment: str, root: Path) -> str:
     if url.startswith("postgres://"):  # what hosting platforms hand out; SQLAlchemy knows only the long name
         url = "postgresql://" + url.removeprefix("postgres://")
     for password in _passwords(url):
-        secrets.remember(password)
+        secrets.remember(password, beside=_names(url))
     return url
+
+
+def _names(url: str) -> tuple[str, ...]:
+    """Return what of the URL is shown openly."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ()
+    return (parts.scheme, parts.username or "", parts.hostname or "", parts.path)
 
 
 def _from_environment(name: str, environment: str) -> str:

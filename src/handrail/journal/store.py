@@ -37,7 +37,7 @@ from handrail.model.run import (
 _LATE_S = 1.0
 _METADATA = MetaData()
 _RUNS = Table(
-    "runs",
+    "handrail_runs",
     _METADATA,
     Column("id", String(40), primary_key=True),
     Column("command", String(20), nullable=False),
@@ -53,7 +53,7 @@ _RUNS = Table(
     Column("message", Text, nullable=False),
 )
 _EVENTS = Table(
-    "events",
+    "handrail_events",
     _METADATA,
     Column("id", Integer, primary_key=True),
     Column("run", String(40), nullable=False, index=True),
@@ -62,7 +62,7 @@ _EVENTS = Table(
     Column("payload", Text, nullable=False),
 )
 _BINDINGS = Table(
-    "bindings",
+    "handrail_bindings",
     _METADATA,
     Column("environment", String(200), primary_key=True),
     Column("identity", String(36), nullable=False),

@@ -84,7 +84,7 @@ class Sessions:
         for secret in (url.password, url.query.get("password")):
             if isinstance(secret, str) and secret:
                 for form in {secret, quote(secret, safe=""), quote_plus(secret)}:
-                    remember(form)
+                    remember(form, beside=(url.drivername, url.username, url.host, url.database))
 
     @contextmanager
     def open(self, purpose: Purpose, run: str) -> Iterator[Connection]:
