@@ -383,6 +383,57 @@ def test_our_other_sessions_gone_in_the_middle_are_no_bug(pg_bench: Workbench) -
     assert pg_bench.rows("select version_num from alembic_version") == [("aaa3",)]
 
 
+def test_a_function_that_was_committed_before_the_failure_leaves_the_revision_half_applied(pg_bench: Workbench) -> None:
+    pg_bench.execute("create table counted (n int)", "insert into counted values (0)")
+    pg_bench.execute("create function bump() returns int language sql as 'update counted set n = n + 1 returning n'")
+    both = 'op.execute("select bump()")\n    op.execute("select 1/0")'
+    pg_bench.revision("aaa2", "aaa1", f"with op.get_context().autocommit_block():\n    {both}")
+    done = pg_bench.run(*APPLY)
+    assert done.returncode == 5, done.stderr
+    assert "1 of its statements are committed" in done.stderr
+    assert pg_bench.rows("select n from counted") == [(1,)]
+
+
+def test_a_function_that_fails_outside_a_transaction_leaves_nothing(pg_bench: Workbench) -> None:
+    pg_bench.execute("create function fail() returns int language sql as 'select 1/0'")
+    pg_bench.revision("aaa2", "aaa1", 'with op.get_context().autocommit_block():\n    op.execute("select fail()")')
+    assert "the database is as it was before" in refusal(pg_bench, *APPLY, exit_=1)
+    assert pg_bench.rows("select count(*) from handrail.statement_log") == [(0,)]
+
+
+def test_what_may_lock_anything_does_not_wait_for_everybody(pg_bench: Workbench) -> None:
+    pg_bench.settings('lock = { budget = "2s" }')
+    pg_bench.execute("create table other (id int)")
+    pg_bench.revision("aaa2", "aaa1", """op.execute("do $$ begin perform 1; end $$")""")
+    dry = pg_bench.run("apply", "--dry-run")
+    assert "lock: may lock anything; not looked at beforehand, bounded by lock.timeout" in dry.stdout
+    with connected(pg_bench) as busy:
+        busy.execute("insert into other values (1)")
+        done = pg_bench.run(*APPLY)
+    assert done.returncode == 0, done.stderr
+    assert "waiting" not in done.stderr
+
+
+def test_what_may_lock_anything_and_misses_a_lock_names_the_holder(pg_bench: Workbench) -> None:
+    pg_bench.settings('lock = { budget = "500ms" }')
+    assert pg_bench.run(*APPLY).returncode == 0
+    pg_bench.revision("aaa2", "aaa1", """op.execute("do $$ begin drop table users; end $$")""")
+    with connected(pg_bench) as busy:
+        busy.execute("lock table users in access share mode")
+        said = refusal(pg_bench, *APPLY, exit_=1)
+        assert f"pid {busy.info.backend_pid} holds ACCESS SHARE on users" in said
+
+
+@contextmanager
+def connected(bench: Workbench) -> Iterator[psycopg.Connection]:
+    """A client of the bench's database, in a transaction that ends with the block."""
+    url = make_url(bench.url)
+    with psycopg.connect(
+        host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database
+    ) as conn:
+        yield conn
+
+
 @pytest.fixture
 def locked_bench(pg_bench: Workbench) -> Workbench:
     pg_bench.settings('lock = { budget = "500ms" }')

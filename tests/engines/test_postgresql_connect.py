@@ -94,6 +94,28 @@ def test_the_urls_own_options_are_kept(engine: Engine) -> None:
             assert conn.exec_driver_sql("show search_path").scalar_one() == "shop"
 
 
+def test_the_environments_options_are_kept(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=tenant")
+    for purpose in Purpose:
+        with engine.connect(purpose) as conn:
+            assert conn.exec_driver_sql("show search_path").scalar_one() == "tenant", purpose
+
+
+def test_the_urls_own_options_replace_those_of_the_environment(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=tenant")
+    project = for_url(engine.url.update_query_dict({"options": "-c statement_timeout=7s"}))
+    for purpose in Purpose:
+        with project.connect(purpose) as conn:
+            assert "tenant" not in conn.exec_driver_sql("show search_path").scalar_one(), purpose
+
+
+def test_the_environments_options_do_not_make_a_look_writable(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=off -c lock_timeout=0")
+    with engine.connect(Purpose.READ) as conn:
+        assert conn.exec_driver_sql("show default_transaction_read_only").scalar_one() == "on"
+        assert conn.exec_driver_sql("show lock_timeout").scalar_one() == "2s"
+
+
 def test_a_migrating_session_dies_when_it_idles_in_a_transaction(engine: Engine) -> None:
     with engine.connect(Purpose.MIGRATE) as conn:
         assert conn.exec_driver_sql("show idle_in_transaction_session_timeout").scalar_one() == "5min"

@@ -288,6 +288,51 @@ def test_what_is_not_understood_is_assumed_the_worst(sql: str, engine: Engine) -
     assert effect.strong
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select bump()",
+        "select create_hypertable('users', 'at')",
+        "select * from users where app.touch(id)",
+        "create table copy as select app.touch(id) from users",
+        "copy (select bump()) to stdout",
+        "explain analyze select bump()",
+    ],
+)
+def test_a_query_with_an_unknown_function_may_lock_anything(sql: str, engine: Engine) -> None:
+    (anything,) = [e for e in engine.effects.effects(sql, server_major=18) if e.relation == "*"]
+    assert (anything.lock, anything.confidence, anything.strong) == ("ACCESS EXCLUSIVE", Confidence.LOW, True)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "update users set name = app.slug(name)",
+        "insert into users (id) values (app.next_id())",
+        "insert into users select app.next_id()",
+        "delete from users where app.old(id)",
+        "merge into loose using users on users.id = loose.id when matched then update set id = app.next_id()",
+    ],
+)
+def test_a_write_with_an_unknown_function_may_write_any_rows(sql: str, engine: Engine) -> None:
+    (anything,) = [e for e in engine.effects.effects(sql, server_major=18) if e.relation == "*"]
+    assert (anything.lock, anything.confidence, anything.strong) == ("ROW EXCLUSIVE", Confidence.LOW, False)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*), max(lower(name)) from users",
+        "update users set name = upper(name), age = nextval('counter')",
+        "select setval('counter', 5)",
+        "explain select bump()",
+        "create view v as select bump()",
+    ],
+)
+def test_known_functions_and_what_is_not_run_lock_nothing_more(sql: str, engine: Engine) -> None:
+    assert "*" not in {e.relation for e in engine.effects.effects(sql, server_major=18)}
+
+
 def test_a_type_change_is_a_rewrite_with_low_confidence(engine: Engine) -> None:
     (effect,) = engine.effects.effects("alter table users alter column name type varchar(100)", server_major=18)
     assert (effect.cost, effect.confidence) == (Cost.REWRITE, Confidence.LOW)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Connection
 
 from handrail.engines.base import Engine, Landed, Purpose, for_url
+from handrail.engines.postgresql.functions import ACTING, OF_EXTENSIONS, VOLATILE, pure
 from handrail.engines.postgresql.sandbox import fresh_database
 from handrail.engines.postgresql.server import Server
 from handrail.model.operation import StatementKind
@@ -57,10 +58,49 @@ def conn(engine: Engine) -> Iterator[Connection]:
         ("select set_config('a.b', '1', false)", StatementKind.SESSION),
         ("select 1; update t set a = 1", StatementKind.DATA),
         ("", StatementKind.READ),
+        ("select bump()", StatementKind.DATA),
+        ("select create_hypertable('t', 'at')", StatementKind.DATA),
+        ("select * from cron.schedule('x', '* * * * *', 'vacuum')", StatementKind.DATA),
+        ("select app.lower('A')", StatementKind.DATA),
+        ("copy (select bump()) to stdout", StatementKind.DATA),
+        ("explain analyze update t set a = 1", StatementKind.DATA),
+        ("explain update t set a = bump()", StatementKind.READ),
+        ("select count(*), max(lower(name)), coalesce(sum(n), 0), now() from t", StatementKind.READ),
+        ("select exists (select from pg_class where to_regclass('t') is not null)", StatementKind.READ),
+        ("select pg_catalog.pg_get_constraintdef(oid) from pg_constraint", StatementKind.READ),
+        ("select extract(year from at), trim(name), substring(name from 2) from t", StatementKind.READ),
+        ("select pg_catalog.nextval('s')", StatementKind.DATA),
     ],
 )
 def test_kind_of(sql: str, kind: StatementKind, engine: Engine) -> None:
     assert engine.statements.kind(sql) is kind
+
+
+@pytest.mark.parametrize(
+    ("sql", "answers"),
+    [
+        ("select count(*) from t", True),
+        ("select bump()", True),
+        ("show lock_timeout", True),
+        ("select setval('s', 5)", False),
+        ("select set_config('a.b', '1', false)", False),
+        ("update t set a = bump()", False),
+        ("do 'begin end'", False),
+        ("alter tabel t", False),
+    ],
+)
+def test_whether_what_follows_may_depend_on_the_answer(sql: str, answers: bool, engine: Engine) -> None:  # noqa: FBT001 - a row of the table above
+    assert engine.statements.answers(sql) is answers
+
+
+_VOLATILE = "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace and provolatile = 'v'"
+_NAMES = "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace"
+
+
+def test_functions_taken_to_be_pure_are_the_servers_and_not_volatile(conn: Connection) -> None:
+    assert pure() & set(conn.exec_driver_sql(_VOLATILE).scalars()) == set(VOLATILE.split())
+    assert pure() - set(conn.exec_driver_sql(_NAMES).scalars()) == set(OF_EXTENSIONS.split())
+    assert not pure() & ACTING.keys()
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,31 @@ def test_the_lease_of_a_killed_process_is_free_at_once(engine: Engine, state: Co
         engine.locks.release_lease(state)
 
 
+def test_the_lease_is_the_same_by_whatever_path_the_file_is_named(
+    engine: Engine, state: Connection, file: Path, tmp_path: Path
+) -> None:
+    alias = tmp_path / "alias.db"
+    alias.symlink_to(file)
+    assert engine.locks.try_lease(state)
+    with for_url(f"sqlite:///{alias}").connect(Purpose.STATE) as other:
+        assert engine.locks.lease_taken(other)
+        assert not engine.locks.try_lease(other)
+        engine.locks.release_lease(state)
+        assert engine.locks.try_lease(other)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_the_writer_is_named_by_whatever_path_the_file_is_named(
+    engine: Engine, state: Connection, file: Path, tmp_path: Path
+) -> None:
+    state.exec_driver_sql("pragma journal_mode = wal")
+    alias = tmp_path / "alias.db"
+    alias.symlink_to(file)
+    with process(WRITER, str(file)) as writer, for_url(f"sqlite:///{alias}").connect(Purpose.STATE) as conn:
+        (blocker,) = engine.locks.blockers(conn, wanted("users"), older_than_s=0.0)
+        assert blocker.pid == writer.pid
+
+
 def test_the_lease_leaves_no_file_when_it_is_given_back(engine: Engine, state: Connection, file: Path) -> None:
     assert engine.locks.try_lease(state)
     assert len(list(file.parent.iterdir())) == 2

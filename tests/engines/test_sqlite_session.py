@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -313,3 +314,17 @@ def test_a_sandbox_is_a_private_folder_that_goes_away(sqlite_url: str) -> None:
         assert list(folder.iterdir()) == []
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
+
+
+def test_what_a_crashed_writer_left_is_read_through_a_symlink_too(tmp_path: Path) -> None:
+    file, crashed = tmp_path / "a.db", tmp_path / "crashed" / "a.db"
+    crashed.parent.mkdir()
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("pragma journal_mode = wal")
+        writer.execute("create table t (id integer)")
+        shutil.copyfile(file, crashed)
+        shutil.copyfile(f"{file}-wal", f"{crashed}-wal")
+    alias = tmp_path / "alias.db"
+    alias.symlink_to(crashed)
+    with for_url(f"sqlite:///{alias}").connect(Purpose.READ) as conn:
+        assert conn.exec_driver_sql("select count(*) from t").scalar_one() == 0

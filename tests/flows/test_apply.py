@@ -37,6 +37,19 @@ def test_a_failing_revision_leaves_the_database_as_it_was_before_it(bench: Workb
     assert bench.rows("select version_num from alembic_version") == [("aaa1",)]
 
 
+def test_a_failing_revision_tells_what_the_run_committed_before_it_and_apply_goes_on(bench: Workbench) -> None:
+    bench.revision("aaa1", None, _USERS)
+    bench.revision("aaa2", "aaa1", 'op.add_column("users", sa.Column("email", sa.String(50)))')
+    bench.revision("aaa3", "aaa2", "1 / 0")
+    done = bench.run("apply", "--yes")
+    assert done.returncode == 1
+    assert "as it was before this revision, at aaa2; before it this run committed aaa1, aaa2" in done.stderr
+    assert "then: handrail apply -e main" in done.stderr
+    bench.revision("aaa3", "aaa2", "pass")
+    assert bench.run("apply", "--yes").returncode == 0
+    assert bench.rows("select version_num from alembic_version") == [("aaa3",)]
+
+
 def test_rollback_goes_back_to_where_the_last_run_began(bench: Workbench) -> None:
     bench.revision("aaa1", None, _USERS, 'op.drop_table("users")')
     bench.run("apply", "--yes")

@@ -104,6 +104,28 @@ def test_an_env_py_that_does_more_than_configure_says_why(env_py: str, reason: s
 
 
 @pytest.mark.parametrize(
+    "argument",
+    [
+        "sslmode='verify-full'",
+        "sslrootcert='/etc/ca.pem'",
+        "sslcert='me.pem'",
+        "sslkey='me.key'",
+        "target_session_attrs='read-write'",
+        "ssl=True",
+    ],
+)
+def test_an_env_py_that_says_how_the_connection_is_made_safe_is_not_passed_over(argument: str, tmp_path: Path) -> None:
+    env_py = _online().replace('url"))', f'url"), connect_args=dict({argument}))')
+    (drives,) = _captured(tmp_path, env_py).drives
+    assert drives == f"it connects with connect_args {argument.partition('=')[0]}"
+
+
+def test_what_the_url_says_too_is_no_reason(tmp_path: Path) -> None:
+    env_py = _online().replace('url"))', 'url"), connect_args={"sslmode": "verify-full", "application_name": "x"})')
+    assert _captured(tmp_path, env_py, url=f"{URL}?sslmode=verify-full").drives == ()
+
+
+@pytest.mark.parametrize(
     "settles", ["SET lock_timeout = '4s'", "set local statement_timeout to 0", "PRAGMA foreign_keys = OFF"]
 )
 def test_settings_that_handrail_settles_itself_are_no_reason(settles: str, tmp_path: Path) -> None:

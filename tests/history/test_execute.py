@@ -57,7 +57,7 @@ class Database:
     def record(self, direction: Direction = Direction.UPGRADE) -> tuple[RecordedRevision, ...]:
         with self.connect() as conn:
             standing = execute.heads(conn, self.env)
-            exists = execute.version_table_exists(conn, self.env)
+            exists = execute.version_rows(conn, self.env) is not None
         steps = self.written.steps(direction)
         return record(
             self.written.project,
@@ -512,6 +512,6 @@ def test_an_env_py_that_drives_is_refused_before_anything_is_touched(database: D
 def test_heads_reads_and_leaves_nothing_behind(database: Database) -> None:
     with database.connect() as conn:
         assert execute.heads(conn, database.env) == ()
-        assert not execute.version_table_exists(conn, database.env)
+        assert execute.version_rows(conn, database.env) is None
         assert not conn.in_transaction()
     assert database.tables() == set()

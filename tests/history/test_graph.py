@@ -22,7 +22,8 @@ from handrail.history import source
 from handrail.history.graph import Graph, assemble, load, revision_map
 from handrail.history.problem import Problem, ProblemKind
 from handrail.history.project import Project, find
-from handrail.model.revision import Revision
+from handrail.history.stage import heads_along
+from handrail.model.revision import Direction, Revision
 
 INI = "[alembic]\nscript_location = %(here)s/migrations\n"
 
@@ -486,6 +487,22 @@ def test_paths_are_those_of_alembic(tmp_path_factory: pytest.TempPathFactory, da
         if len(current) < 2 or not target.startswith("-"):
             expected = real_outcome(script._downgrade_revs, target, current)  # noqa: SLF001 - as for upgrade
             assert same(outcome(graph.downgrade_path, current, target)) == same(expected)
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories())
+def test_the_rows_at_the_heads_are_alembics_real_heads_and_stand_for_all_revisions(nodes: list[Node]) -> None:
+    graph = assemble(map(value, nodes))
+    loaded = revision_map(graph)
+    rows: tuple[str, ...] = ()
+    for head in graph.heads:
+        rows = heads_along(loaded, rows, [(r, Direction.UPGRADE) for r in graph.upgrade_path(rows, head)])
+    assert set(rows) == set(loaded._real_heads)  # noqa: SLF001 - no public name
+    assert graph.applied(rows) == set(graph.revisions)
+    for revision in graph.walk():
+        assert revision.id in rows
+        rows = heads_along(loaded, rows, [(revision, Direction.DOWNGRADE)])
+    assert rows == ()
 
 
 @settings(max_examples=150, deadline=None)

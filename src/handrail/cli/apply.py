@@ -53,7 +53,7 @@ def command(
         applied = flow.apply(on, request, ask)
     if format_ == "json":
         options.show(json.document("apply", **options.outcome(applied.outcome), checks=applied.after))
-    elif applied.outcome.run is None:
+    elif not applied.outcome.plan.steps:
         options.show(f"nothing to do: {chosen.name} is at {text.heads(applied.outcome.plan.start)}")
     else:
         options.show(f"{chosen.name} is at {text.heads(applied.outcome.plan.goal)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import traceback
@@ -15,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from handrail.cli import streams
 from handrail.errors import Exit, HandrailError, Interrupted, UsageRefused
 from handrail.host.secrets import mask
 
@@ -29,6 +29,8 @@ _COMMANDS = {
     "verify": "Compare the database with its revision and with the schema that the revisions make.",
     "log": "Show what was done to a database, when and by whom.",
 }
+#: What they do is more than what they print.
+_CHANGING = frozenset({"demo", "apply", "resume", "rollback"})
 
 
 class _Lazy(click.Group):
@@ -68,7 +70,25 @@ def handrail() -> None:
 
 def run() -> NoReturn:
     """Run the command line of this process, and exit with its status."""
-    sys.exit(main(sys.argv[1:]))
+    out = streams.outlast_readers()
+    arguments = sys.argv[1:]
+    status = main(arguments)
+    sys.stdout.flush()
+    sys.exit(_delivered(arguments, status, out.failure))
+
+
+def _delivered(arguments: list[str], status: int, failure: OSError | None) -> int:
+    """Return the exit status when the result was printed, or was not; a reader who went away had what they wanted."""
+    if failure is None or isinstance(failure, BrokenPipeError):
+        return status
+    problem = HandrailError(
+        what=f"the result could not be printed; the command itself ended with exit status {status}",
+        why=f"stdout: {failure.strerror}",
+        fix="`handrail status` says where the database stands",
+    )
+    _tell(problem, json=False)
+    changes = "--dry-run" not in arguments and bool(_CHANGING.intersection(arguments[:1]))
+    return status or (Exit.DONE if changes else Exit.FAILED_CLEAN)
 
 
 def main(arguments: list[str]) -> int:
@@ -86,9 +106,6 @@ def main(arguments: list[str]) -> int:
         return _tell(exc, json=json)
     except KeyboardInterrupt:
         return _tell(_stopped("at once, in the middle of whatever was being done"), json=json)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; do not fail again at exit
-        return Exit.DONE
     except Exception as exc:  # noqa: BLE001 - the last resort: a bug of ours becomes a report and exit 70
         return _tell(_crashed(exc), json=json)
     return int(result or Exit.DONE)

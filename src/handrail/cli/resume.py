@@ -36,7 +36,7 @@ def command(
         outcome = flow.resume(on, ask, Settlement(settle) if settle else None)
     if format_ == "json":
         options.show(json.document("resume", **(options.outcome(outcome) if outcome else {"run": None})))
-    elif outcome is None or outcome.run is None:
+    elif outcome is None or not outcome.plan.steps:
         options.show(f"nothing to resume on {chosen.name}")
     else:
         options.show(f"{chosen.name} is at {text.heads(outcome.plan.goal)}")

@@ -48,7 +48,7 @@ def command(
         outcome = flow.rollback(on, RollbackRequest(target=target), ask)
     if format_ == "json":
         options.show(json.document("rollback", **options.outcome(outcome)))
-    elif outcome.run is None:
+    elif not outcome.plan.steps:
         options.show(f"nothing to do: {chosen.name} is at {text.heads(outcome.plan.start)}")
     else:
         options.show(f"{chosen.name} is back at {text.heads(outcome.plan.goal)}")

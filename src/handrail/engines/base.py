@@ -112,6 +112,9 @@ class Statements(Protocol):
     def kind(self, sql: str) -> StatementKind:
         """Return what the statement is about; what is not understood is SCHEMA."""
 
+    def answers(self, sql: str) -> bool:
+        """Return whether it looks at the database, so that what its sender does next may depend on what is there."""
+
     def hide_literals(self, sql: str) -> str:
         """Return the statement with every literal replaced by `?`, for display."""
 
@@ -176,6 +179,9 @@ class Activity(Protocol):
 
     def refusals(self, conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal, ...]:
         """Return every reason not to migrate now: standby, pooler, running dump, old transactions ..."""
+
+    def reading_rights(self, user: str) -> str:
+        """Return the statements that let a user look at Handrail's tables, '' where there are no rights to give."""
 
     def end_session(self, conn: Connection, pid: int, started: str) -> bool:
         """End the session of a dead run, only if pid and start time both agree; False where it is gone already."""

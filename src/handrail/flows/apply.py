@@ -56,7 +56,7 @@ def _request(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None
 
 
 def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
-    judgements = expected.run_checks(ports, planning.look(ports).heads)
+    judgements = expected.run_checks(ports, planning.look_as_allowed(ports).heads)
     bad = expected.failures(judgements)
     if any(j.verdict is Verdict.FAIL for j in bad):
         raise Drift(

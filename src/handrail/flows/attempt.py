@@ -15,13 +15,15 @@ from handrail.flows import halfway
 from handrail.flows.bounds import Bounds
 from handrail.flows.ports import Ports
 from handrail.flows.progress import ProgressWatch
+from handrail.history.graph import revision_map
 from handrail.history.imports import local_imports
+from handrail.history.stage import heads_after
 from handrail.history.wire import ends_transaction
 from handrail.journal import log, statement_log
 from handrail.journal.lease import Lease
 from handrail.model.log import LogEntry
 from handrail.model.operation import Origin, StatementKind
-from handrail.model.plan import Step, moved, statement_digest
+from handrail.model.plan import Step, statement_digest
 from handrail.model.run import Committing, Run, StatementDone, StatementSkipped, StatementStarted
 from handrail.model.standing import DONE, INTENT, StatementRecord
 from handrail.model.verdict import Confidence
@@ -51,6 +53,8 @@ class Attempt:
         self._s = session
         self._bounds = bounds
         self._step = step
+        nodes = revision_map(session.ports.graph)
+        self.heads_after = heads_after(nodes, session.heads, step.revision, step.direction)
         self._began = session.ports.clock.monotonic()
         self._index = -1
         self._ordinal = -1
@@ -110,7 +114,7 @@ class Attempt:
         broken = s.ports.engine.before_commit(s.conn)
         if broken:
             raise StepFailed(
-                what=f"{self._step.revision.id} would break rows; the database is as it was before this revision",
+                what=f"{self._step.revision.id} would break rows",
                 why="; ".join(broken[:5]),
                 fix="repair the rows or the revision, then run again",
             )
@@ -124,17 +128,21 @@ class Attempt:
         if self._known and not self._step.exact:
             raise halfway.unrepeatable(self._s.ports, tuple(self._known.values()), self._step.recorded.reason)
 
+    def end_watch(self) -> None:
+        """Let nobody look at the statement in flight any more, however the attempt ended."""
+        self._watch.stop()
+
     def clear_away(self) -> None:
         """Undo what a statement outside a transaction has left that failed: its intent, and an unusable index.
 
         What cannot be cleared away now stays in the statement log, for `resume`.
         """
-        self._watch.stop()
         record, engine = self._open_intent, self._s.ports.engine
         if record is None:
             return
         effects = engine.effects.effects(record.sql, server_major=self._s.server_major)
-        if any(e.confidence is Confidence.LOW for e in effects):  # a procedure may have committed before it failed
+        rows = engine.statements.kind(record.sql) is StatementKind.DATA  # undone whole, whatever functions it called
+        if not rows and any(e.confidence is Confidence.LOW for e in effects):  # a procedure may have committed before
             return
         with suppress(DBAPIError):  # somebody holds the table for longer than we wait
             discard = engine.statements.discard(record.sql)
@@ -215,7 +223,7 @@ class Attempt:
             revision=revision.id,
             direction=self._step.direction,
             heads_before=tuple(sorted(s.heads)),
-            heads_after=tuple(sorted(moved(s.heads, revision, self._step.direction))),
+            heads_after=self.heads_after,
             file=revision.path.name,
             file_digest=revision.digest,
             source=revision.source,

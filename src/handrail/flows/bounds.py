@@ -58,7 +58,8 @@ class Bounds:
         strong = next((e for e in effects if e.strong and e.relation not in self._created), None)
         self._lock_timeout.set(self._wait_s if strong else None, autocommit=autocommit)
         now = self._s.ports.clock.monotonic()
-        if strong and self._hold_ends is None:
+        # what is only guessed to lock may as well be a long work on rows, which is not ours to end
+        if strong and not strong.guessed and self._hold_ends is None:
             self._hold_ends = now + self._wait_s + self._s.ports.environment.lock.hold.total_seconds()
             self._strong_lock = f"{strong.lock} on {strong.relation}"
         left_s = None if self._hold_ends is None else max(0.001, self._hold_ends - now)

@@ -7,12 +7,13 @@ from sqlalchemy.schema import CreateSchema
 from handrail import registry
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import HistoryBroken, SandboxUnavailable
+from handrail.flows import planning
 from handrail.flows.ports import Ports
-from handrail.history import execute, record
+from handrail.history import execute, record, stage
+from handrail.history.graph import revision_map
 from handrail.history.recognise import is_stamped
 from handrail.model.check import CheckFacts
 from handrail.model.operation import Origin
-from handrail.model.plan import moved
 from handrail.model.revision import Direction, Revision
 from handrail.model.run import CheckJudged, Judgement, VerifyStarted
 from handrail.model.schema import Snapshot
@@ -35,22 +36,13 @@ class _Unwatched:
 def expected_snapshot(ports: Ports, heads: tuple[str, ...], *, server_major: int) -> Snapshot | Unsupported:
     """Return the schema at those rows of the version table, or why it cannot be had."""
     try:
-        way = _way(ports, heads)
+        way = [revision for revision, _ in planning.way_up(ports.graph, (), heads)[0]]
         with ports.engine.sandbox(server_major=server_major) as sandbox, sandbox.database() as engine:
             return _replay(ports, engine, way, server_major)
     except SandboxUnavailable as exc:
         return Unsupported(reason=f"no sandbox like the target: {exc.why}; {exc.fix}")
     except HistoryBroken as exc:
         return Unsupported(reason=f"{exc.what}: {exc.why}")
-
-
-def _way(ports: Ports, heads: tuple[str, ...]) -> list[Revision]:
-    way: list[Revision] = []
-    reached: tuple[str, ...] = ()
-    for head in heads:
-        way.extend(r for r in ports.graph.upgrade_path(reached, head) if r not in way)
-        reached = (*reached, head)
-    return way
 
 
 def _replay(ports: Ports, engine: Engine, way: list[Revision], server_major: int) -> Snapshot | Unsupported:
@@ -74,7 +66,7 @@ def _replay(ports: Ports, engine: Engine, way: list[Revision], server_major: int
             engine.after_step(conn)
             if raised is not None:
                 return _not_replayable(ports, engine, way, f"{revision.id}: {raised.summary}", server_major)
-            heads = moved(heads, revision, Direction.UPGRADE)
+            heads = stage.heads_after(revision_map(ports.graph), heads, revision, Direction.UPGRADE)
     with engine.connect(Purpose.READ) as conn:
         return engine.catalog.snapshot(conn, version_table=ports.version_table)
 

@@ -58,21 +58,8 @@ def still_open(
     """
     if not records:
         return ()
-    applied = with_ancestors(graph, heads)
+    applied = graph.applied(heads)
     return tuple(r for r in records if (r.revision in applied) is not (r.direction is Direction.UPGRADE))
-
-
-def with_ancestors(graph: Graph, heads: tuple[str, ...]) -> frozenset[str]:
-    """Return the ids of everything that is applied where the version table holds `heads`."""
-    applied: set[str] = set()
-    rest = list(heads)
-    while rest:
-        name = rest.pop()
-        if name not in applied:
-            applied.add(name)
-            revision = graph.revisions.get(name)
-            rest += (*revision.parents, *revision.depends_on) if revision else ()
-    return frozenset(applied)
 
 
 def in_flight(ports: Ports, record: StatementRecord, why: str) -> Halfway:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from handrail import registry
-from handrail.engines.base import Purpose
-from handrail.errors import Halfway
+from handrail.engines.base import Cause, Purpose
+from handrail.errors import Halfway, TargetRefused
 from handrail.flows import halfway
 from handrail.flows.ports import Ports
-from handrail.history import execute, record
+from handrail.history import execute, record, stage
+from handrail.history.graph import Graph, revision_map
+from handrail.host import secrets
 from handrail.journal import identity, lease, statement_log, tables
 from handrail.model.finding import Finding
 from handrail.model.gate import GateFacts
 from handrail.model.operation import Origin, Reading, RecordedRevision
-from handrail.model.plan import Plan, Step, moved
+from handrail.model.plan import Plan, Step
 from handrail.model.revision import Direction, Revision
 from handrail.model.rule import RuleFacts
 from handrail.model.run import Judgement
-from handrail.model.standing import DONE, Standing
+from handrail.model.standing import DONE, Standing, Unreadable
 from handrail.model.verdict import Verdict
 
 #: No SQL of any kind, so that an engine assumes the worst of it.
@@ -28,25 +32,104 @@ _UNREADABLE = "?"
 
 
 def look(ports: Ports) -> Standing:
-    """Return where the target stands, on a read-only connection of its own. Raises Unreachable, TargetRefused."""
+    """Return where the target stands. Raises Unreachable, and TargetRefused also where our tables may not be read."""
+    standing = look_as_allowed(ports)
+    hidden = standing.unreadable
+    if hidden is not None:
+        raise TargetRefused(
+            what=f"Handrail's own tables in database {standing.target.database} may not be read; nothing was touched",
+            why=hidden.why,
+            fix=hidden.fix,
+        )
+    return standing
+
+
+def look_as_allowed(ports: Ports) -> Standing:
+    """Return where the target stands, as far as its user may see. Read-only. Raises Unreachable, TargetRefused."""
     with ports.engine.connect(Purpose.READ) as conn:
         return look_on(ports, conn)
 
 
 def look_on(ports: Ports, conn: Connection) -> Standing:
-    """Return where the target behind `conn` stands."""
-    ours = tables.exist(conn, ports.engine)
-    heads = execute.heads(conn, ports.env)
-    return Standing(
+    """Return where the target behind `conn` stands, as far as its user may see."""
+    rows = execute.version_rows(conn, ports.env)
+    public = Standing(
         target=ports.engine.target(conn),
-        heads=heads,
-        version_table_exists=execute.version_table_exists(conn, ports.env),
+        heads=rows or (),
+        version_table_exists=rows is not None,
         fingerprint=ports.engine.catalog.fingerprint(conn, version_table=ports.version_table),
-        identity=identity.read(conn, ports.engine) if ours else None,
-        lease=lease.read(conn, ports.engine) if ours else None,
-        lease_taken=ours and ports.engine.locks.lease_taken(conn),
-        half_applied=halfway.still_open(ports.graph, heads, statement_log.read(conn, ports.engine)) if ours else (),
+        identity=None,
+        lease=None,
+        lease_taken=False,
+        half_applied=(),
     )
+    if not tables.exist(conn, ports.engine):
+        return public
+    try:
+        return _with_ours(ports, conn, public)
+    except DBAPIError as exc:
+        if ports.engine.classify(exc) is not Cause.DENIED:
+            raise
+        said = secrets.mask(str(exc.orig).partition("\n")[0])
+        rights = ports.engine.activity.reading_rights(public.target.user)
+        hidden = Unreadable(why=said, fix=f"as the owner of the schema: {rights}")
+        return replace(public, lease_taken=ports.engine.locks.lease_taken(conn), unreadable=hidden)
+
+
+def _with_ours(ports: Ports, conn: Connection, public: Standing) -> Standing:
+    """Return the standing with what our tables say; the row of the lease before its lock, which outlives it."""
+    engine = ports.engine
+    return replace(
+        public,
+        identity=identity.read(conn, engine),
+        lease=lease.read(conn, engine),
+        lease_taken=engine.locks.lease_taken(conn),
+        half_applied=halfway.still_open(ports.graph, public.heads, statement_log.read(conn, engine)),
+    )
+
+
+def way_up(
+    graph: Graph, heads: tuple[str, ...], targets: tuple[str, ...]
+) -> tuple[list[tuple[Revision, Direction]], tuple[str, ...]]:
+    """Return the way from those rows of the version table to all of the targets, and the rows at its end.
+
+    Raises HistoryBroken.
+    """
+    way: list[tuple[Revision, Direction]] = []
+    for target in targets:
+        further = [(revision, Direction.UPGRADE) for revision in graph.upgrade_path(heads, target)]
+        heads = stage.heads_along(revision_map(graph), heads, further)
+        way += further
+    return way, heads
+
+
+def way_down(graph: Graph, heads: tuple[str, ...], goal: tuple[str, ...]) -> list[tuple[Revision, Direction]]:
+    """Return the way that undoes what is applied at `heads` and not at `goal`; empty where nothing is."""
+    surplus = graph.applied(heads) - graph.applied(goal)
+    return [(revision, Direction.DOWNGRADE) for revision in graph.walk() if revision.id in surplus] if surplus else []
+
+
+def what_is_left(ports: Ports, plan: Plan, standing: Standing) -> list[tuple[Revision, Direction]]:
+    """Return the steps of the plan that are still to be done where the target stands now.
+
+    Raises TargetRefused where they do not lead to the plan's goal any more: nobody has agreed to other steps.
+    """
+    graph, applied = ports.graph, ports.graph.applied(standing.heads)
+    left = [s for s in plan.steps if (s.revision.id in applied) is (s.direction is Direction.DOWNGRADE)]
+    after = applied.symmetric_difference(s.revision.id for s in left)
+    closed = all(i in graph.revisions and after.issuperset(graph.needs(i)) for i in after)
+    if not closed or not after.issuperset(graph.applied(plan.goal)):
+        raise TargetRefused(
+            what="the database was changed while this run waited; nothing was touched",
+            why=f"it stands at {_rows(standing.heads)}, this run was to go from {_rows(plan.start)} "
+            f"to {_rows(plan.goal)}",
+            fix=f"handrail status -e {ports.environment.name}, then give the command again if it is still meant",
+        )
+    return [(s.revision, s.direction) for s in left]
+
+
+def _rows(heads: tuple[str, ...]) -> str:
+    return ", ".join(heads) or "base"
 
 
 def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Direction]]) -> Plan:
@@ -74,7 +157,7 @@ def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Di
         environment=ports.environment.name,
         target=standing.target,
         start=standing.heads,
-        goal=_goal(standing.heads, way),
+        goal=stage.heads_along(revision_map(ports.graph), standing.heads, way) if way else standing.heads,
         steps=steps,
         findings=tuple(finding for step in steps for finding in _findings(ports, standing, step)),
         fingerprint=standing.fingerprint,
@@ -98,12 +181,6 @@ def _findings(ports: Ports, standing: Standing, step: Step) -> list[Finding]:
     facts = RuleFacts(engine=ports.engine.name, server_major=standing.target.server_major, effects=step.effects)
     rules = [rule for rule in registry.rules().values() if ports.engine.name in rule.engines]
     return [finding for rule in rules for finding in rule.findings(step.recorded, facts)]
-
-
-def _goal(heads: tuple[str, ...], way: Sequence[tuple[Revision, Direction]]) -> tuple[str, ...]:
-    for revision, direction in way:
-        heads = moved(heads, revision, direction)
-    return heads
 
 
 def judge_gates(ports: Ports, plan: Plan) -> tuple[Judgement, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handrail.flows.attempt import Session
 
 _LOOK_EVERY_S = 0.5
+_LAST_LOOK_S = 5.0
 
 
 class ProgressWatch:
@@ -31,24 +32,26 @@ class ProgressWatch:
         if not self._s.ports.engine.statements.concurrent(sql):
             return
         pid, _ = self._s.ports.engine.activity.session(self._s.conn)
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._look, args=(revision, pid), name="handrail-progress", daemon=True)
+        self._stop = threading.Event()  # one each: a look that hangs must not take the next start for its own
+        self._thread = threading.Thread(
+            target=self._look, args=(revision, pid, self._stop), name="handrail-progress", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch; also when there was none."""
+        """End the watch; also when there was none. Nothing is told any more, even where the server does not answer."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_LAST_LOOK_S)
             self._thread = None
 
-    def _look(self, revision: str, pid: int) -> None:
+    def _look(self, revision: str, pid: int, stop: threading.Event) -> None:
         engine = self._s.ports.engine
         # progress is a courtesy: a look that fails must not disturb the statement it looks at
         with suppress(DBAPIError, HandrailError), engine.connect(Purpose.STATE, run=self._s.run.id) as conn:
-            while not self._stop.wait(_LOOK_EVERY_S):
+            while not stop.wait(_LOOK_EVERY_S):
                 progress = engine.statements.progress(conn, pid)
-                if progress is not None:
+                if progress is not None and not stop.is_set():
                     self._s.ports.emit(
                         Progressed(revision=revision, phase=progress.phase, done=progress.done, total=progress.total)
                     )

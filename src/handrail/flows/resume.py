@@ -9,14 +9,16 @@ from handrail.flows import halfway, planning, rollback, running
 from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
 from handrail.flows.running import Outcome, Request, Way
-from handrail.model.plan import Plan, moved
-from handrail.model.revision import Direction, Revision
+from handrail.model.plan import Plan
 from handrail.model.standing import Standing, StatementRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfinished:
-    """What an interrupted run meant to do: its command, and the rows of the version table it was on the way to."""
+    """What an interrupted run meant to do: its command, and the rows of the version table it was on the way to.
+
+    The goal is where the target stands already when all that is known is that a revision is half applied.
+    """
 
     run: str
     command: str
@@ -28,10 +30,12 @@ def unfinished(standing: Standing) -> Unfinished | None:
 
     A run that failed has ended, but one that left a revision half applied is still to be finished.
     """
-    row = standing.lease
-    if row is None or not (row.held or standing.half_applied) or set(row.goal) == set(standing.heads):
-        return None
-    return Unfinished(run=row.run, command=row.command, goal=row.goal)
+    row, begun = standing.lease, standing.half_applied
+    if row is not None and (row.held or begun) and set(row.goal) != set(standing.heads):
+        return Unfinished(run=row.run, command=row.command, goal=row.goal)
+    if begun:
+        return Unfinished(run=begun[0].run, command="", goal=standing.heads)
+    return None
 
 
 def resume(ports: Ports, confirm: Callable[[Plan], None], settlement: Settlement | None = None) -> Outcome | None:
@@ -57,16 +61,19 @@ def resume(ports: Ports, confirm: Callable[[Plan], None], settlement: Settlement
 
 
 def _way(ports: Ports, standing: Standing, task: Unfinished) -> Way:
-    surplus = halfway.with_ancestors(ports.graph, standing.heads) - halfway.with_ancestors(ports.graph, task.goal)
-    if surplus:  # only a rollback, or the resume of one, is on its way to where less is applied
-        return [(r, Direction.DOWNGRADE) for r in ports.graph.walk() if r.id in surplus]
-    way: list[Revision] = []
-    reached = standing.heads
-    for goal in task.goal:
-        for revision in ports.graph.upgrade_path(reached, goal):
-            way.append(revision)
-            reached = moved(reached, revision, Direction.UPGRADE)
-    return [(revision, Direction.UPGRADE) for revision in way]
+    """Return the way to the goal; the half applied revision alone where the goal is not what it was begun for."""
+    way = _way_to_goal(ports, standing, task)
+    for record in standing.half_applied[:1]:
+        revision = ports.graph.revisions.get(record.revision)
+        if revision is not None and (revision, record.direction) not in way:
+            return [(revision, record.direction)]
+    return way
+
+
+def _way_to_goal(ports: Ports, standing: Standing, task: Unfinished) -> Way:
+    # only a rollback, or the resume of one, is on its way to where less is applied
+    down = planning.way_down(ports.graph, standing.heads, task.goal)
+    return down or planning.way_up(ports.graph, standing.heads, task.goal)[0]
 
 
 def _refuse_other_code(ports: Ports, records: tuple[StatementRecord, ...]) -> None:

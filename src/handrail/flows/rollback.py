@@ -15,9 +15,10 @@ from handrail.errors import (
     LeaseHeld,
     RollbackFailed,
     StepFailed,
+    TargetRefused,
     UsageRefused,
 )
-from handrail.flows import running
+from handrail.flows import planning, running
 from handrail.flows.ports import Ports
 from handrail.flows.running import Outcome, Rehearsed, Request, Way
 from handrail.history import source
@@ -59,7 +60,19 @@ def _way_out(exc: HandrailError) -> str:
 
 
 def with_deployed_sources(ports: Ports, entries: tuple[LogEntry, ...]) -> Ports:
-    """Return the ports with each applied revision as it was deployed: files may have changed, or be gone."""
+    """Return the ports with each applied revision as it was deployed: files may have changed, or be gone.
+
+    What the log holds will be run. Raises TargetRefused where the log is not what was written.
+    """
+    wrong = what_is_broken(ports, entries)
+    if wrong:
+        name = ports.environment.name
+        raise TargetRefused(
+            what="the log of what was deployed is not to be trusted; nothing was touched",
+            why=wrong,
+            fix=f"find out who changed it: handrail log -e {name}; if an older copy of the database was restored: "
+            f"handrail status --rebind {name}",
+        )
     graph = ports.graph
     for entry in deployed_sources(entries).values():
         known = graph.revisions.get(entry.revision)
@@ -72,6 +85,16 @@ def with_deployed_sources(ports: Ports, entries: tuple[LogEntry, ...]) -> Ports:
     return replace(ports, graph=graph)
 
 
+def what_is_broken(ports: Ports, entries: tuple[LogEntry, ...]) -> str:
+    """Return what is wrong with the chain of the target's log, '' when nothing is."""
+    binding = ports.journal.binding(ports.environment.name)
+    seen = binding.log_head if binding else ""
+    wrong = log.broken(entries, seen)
+    if wrong and not log.broken(entries, ""):  # another run may have written there since these were read
+        return log.broken(read_log(ports), seen)
+    return wrong
+
+
 def read_log(ports: Ports) -> tuple[LogEntry, ...]:
     """Return the target's log, oldest first."""
     with ports.engine.connect(Purpose.READ) as conn:
@@ -82,27 +105,30 @@ def _request(
     ports: Ports, entries: tuple[LogEntry, ...], request: RollbackRequest, confirm: Callable[[Plan], None]
 ) -> Request:
     def way(standing: Standing) -> Way:
-        target = request.target or _last_working(entries, standing)
-        return [(r, Direction.DOWNGRADE) for r in ports.graph.downgrade_path(standing.heads, target)]
+        if request.target is None:
+            return _last_release(ports, entries, standing)
+        return [(r, Direction.DOWNGRADE) for r in ports.graph.downgrade_path(standing.heads, request.target)]
 
     return Request(command="rollback", way=way, confirm=confirm, gated=False)
 
 
-def _last_working(entries: tuple[LogEntry, ...], standing: Standing) -> str:
-    """Return where the last run began, by the log. Raises UsageRefused where the log does not tell."""
-    applied = [e for e in deployed_sources(entries).values() if e.heads_after]
-    last = next((e for e in reversed(applied) if e.revision in standing.heads), None)
+def _last_release(ports: Ports, entries: tuple[LogEntry, ...], standing: Standing) -> Way:
+    """Return the way back to where the last run began, by the log. Raises UsageRefused where the log does not tell."""
+    applied = deployed_sources(entries)
+    last = next((e for e in reversed(applied.values()) if e.revision in standing.heads), None)
     if last is None:
-        raise UsageRefused(
-            what="where to roll back to is not known; nothing was touched",
-            why="the log tells of no run that led to where the database stands",
-            fix="name the revision: handrail rollback TARGET, e.g. -1",
-        )
-    first = next(e for e in entries if e.run == last.run)
-    if len(first.heads_before) > 1:
-        raise UsageRefused(
-            what="where to roll back to is not one revision; nothing was touched",
-            why=f"the last run began at {', '.join(first.heads_before)}",
-            fix="name the revision: handrail rollback TARGET",
-        )
-    return first.heads_before[0] if first.heads_before else "base"
+        raise _unknown(f"the log tells of no run that led to {', '.join(standing.heads) or 'base'}")
+    began_at = next(e.heads_before for e in entries if e.run == last.run)
+    way = planning.way_down(ports.graph, standing.heads, began_at)
+    foreign = [r.id for r, _ in way if r.id not in applied or applied[r.id].run != last.run]
+    if foreign:
+        raise _unknown(f"{', '.join(foreign)} came to be applied since the last run that the log tells of")
+    return way
+
+
+def _unknown(why: str) -> UsageRefused:
+    return UsageRefused(
+        what="where to roll back to is not known; nothing was touched",
+        why=why,
+        fix="name the revision: handrail rollback TARGET, e.g. -1",
+    )

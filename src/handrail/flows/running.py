@@ -59,7 +59,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was carried out. `run` is None where there was nothing to do."""
+    """What was carried out. `run` is None where there was nothing to do.
+
+    `plan` is what was run: without a step where another run did it all while this one waited.
+    """
 
     plan: Plan
     run: Run | None = None
@@ -77,7 +80,7 @@ class Rehearsed:
 
 def dry_run(ports: Ports, request: Request) -> Rehearsed:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
-    plan = _plan(ports, request, planning.look(ports))
+    plan = _plan(ports, request, planning.look_as_allowed(ports))
     return Rehearsed(plan=plan, gates=planning.judge_gates(ports, plan), refusals=refusals(ports))
 
 
@@ -93,8 +96,8 @@ def carry_out(ports: Ports, request: Request) -> Outcome:
     run = begin(ports, request.command, plan.start, plan.goal)
     with ports.journal.recorder(run) as recorder, graceful(ports.stop):
         recording = replace(ports, emit=_both(ports.emit, recorder))
-        ended = _under_lease(recording, request, plan, run, recorder)
-    return Outcome(plan=plan, run=ended, journal_broken=recorder.broken)
+        ended, done = _under_lease(recording, request, plan, run, recorder)
+    return Outcome(plan=done, run=ended, journal_broken=recorder.broken)
 
 
 def refusals(ports: Ports) -> tuple[Refusal, ...]:
@@ -107,6 +110,8 @@ def refusals(ports: Ports) -> tuple[Refusal, ...]:
 
 def refuse_stranger(ports: Ports, standing: Standing) -> None:
     """Raise TargetRefused when the database is not the one that the environment means."""
+    if standing.unreadable is not None:  # whoever may not read it may only look
+        return
     binding = ports.journal.binding(ports.environment.name)
     found = standing.identity
     if binding and found is None:  # another first run may have bound it since we looked
@@ -163,7 +168,7 @@ def _who() -> str:
         return f"uid {os.getuid()}"
 
 
-def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder: Recorder) -> Run:
+def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder: Recorder) -> tuple[Run, Plan]:
     try:
         with (
             _driver_told(ports, Unreachable, "nothing was touched"),
@@ -179,6 +184,7 @@ def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder:
         ):
             standing = _settled(ports, request, held)
             again = _again(ports, request, plan, standing)
+            run = replace(run, start=again.start, goal=again.goal)
             _bind(ports, standing, held, recorder)
             _run_steps(ports, again, run, held, recorder)
     except HandrailError as exc:
@@ -191,7 +197,10 @@ def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder:
             what="stopped at once; what was not committed is rolled back",
             fix=f"handrail status -e {ports.environment.name} says where the database stands",
         ) from exc
-    return _end(ports, run, RunState.DONE, "")
+    except BaseException as exc:  # a bug, or a revision that ends the process: the journal must not say that we run
+        _end(ports, run, RunState.FAILED, f"{type(exc).__name__}: {exc}")
+        raise
+    return _end(ports, run, RunState.DONE, ""), again
 
 
 @contextmanager
@@ -222,12 +231,15 @@ def _settled(ports: Ports, request: Request, held: Lease) -> Standing:
 
 
 def _again(ports: Ports, request: Request, plan: Plan, standing: Standing) -> Plan:
-    """Return the plan for where the target stands now that the lease is ours: the same one unless the world moved."""
+    """Return the plan that is carried out now that the lease is ours: what is left of the one that was agreed to."""
     if not request.finishes:
         planning.refuse_half_applied(ports, standing)
     if (standing.heads, standing.fingerprint) == (plan.start, plan.fingerprint):
         return plan
-    again = _plan(ports, request, standing)
+    way = planning.what_is_left(ports, plan, standing)
+    if way:
+        refuse_stranger(ports, standing)
+    again = planning.make_plan(ports, standing, way)
     if again.steps:
         ports.emit(Planned(plan=again))
         _pass_gates(ports, request, again)
@@ -253,7 +265,7 @@ def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, recorder: Record
     with ExitStack() as stack:
         conn = stack.enter_context(ports.engine.connect(Purpose.MIGRATE, run=run.id))
         watch = stack.enter_context(ports.engine.connect(Purpose.STATE, run=run.id))
-        held.record_session(conn)
+        held.begin(run, conn)
         session = Session(
             ports=ports,
             run=run,

@@ -47,7 +47,7 @@ def _look(ports: ProjectPorts, environment: Environment) -> EnvironmentStatus:
     last = _last_run(ports, environment)
     try:
         target = target_ports(ports, environment, emit=lambda _event: None)
-        standing = planning.look(target)
+        standing = planning.look_as_allowed(target)
     except HandrailError as exc:
         return _status(environment, last_run=last, problem=exc, next_=exc.fix)
     try:

@@ -23,7 +23,7 @@ from handrail.history import execute
 from handrail.history.guard import Raised
 from handrail.journal import statement_log
 from handrail.model.effect import Blocker
-from handrail.model.plan import Step, moved
+from handrail.model.plan import Step
 from handrail.model.run import Committed, StepRetried, StepStarted, Waiting, WaitingForAutovacuum
 from handrail.model.standing import DONE
 
@@ -31,6 +31,7 @@ _LOOK_EVERY_S = 0.05
 _TELL_EVERY_S = 2.0
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MOST_S = 30.0
+_NAMED = 3
 _RETRIED = frozenset({Cause.LOCK_TIMEOUT, Cause.DEADLOCK, Cause.SERIALIZATION})
 
 
@@ -40,6 +41,7 @@ class Stepper:
     def __init__(self, session: Session) -> None:
         self._s = session
         self._bounds = Bounds(session)
+        self._done: list[str] = []
 
     def step(self, step: Step) -> None:
         """Apply or undo one revision.
@@ -72,7 +74,8 @@ class Stepper:
 
     def _committed(self, step: Step, tried: Attempt, began: float) -> None:
         seconds = self._s.ports.clock.monotonic() - began
-        self._s.heads = moved(self._s.heads, step.revision, step.direction)
+        self._s.heads = tried.heads_after
+        self._done.append(step.revision.id)
         if tried.log_entry:
             self._s.log_head = tried.log_entry.hash
         self._s.ports.emit(Committed(revision=step.revision.id, direction=step.direction, seconds=seconds))
@@ -92,9 +95,10 @@ class Stepper:
             )
         except LockHoldSpent as exc:
             raise self._held_too_long(step, exc) from exc
-        except FenceBreach as exc:
+        except (StepFailed, FenceBreach) as exc:
             raise self._standing(StepFailed, what=exc.what, why=exc.why, fix=exc.fix) from exc
         finally:
+            tried.end_watch()
             with suppress(DBAPIError):  # a broken connection has nothing to restore
                 self._s.ports.engine.after_step(self._s.conn)
 
@@ -108,7 +112,8 @@ class Stepper:
         Return how long its statements may wait for a lock, in seconds: lock.timeout, or once, where `patient`, long
         enough for the server to end an autovacuum that we may not end ourselves.
         """
-        wanted, locks, clock = step.strong_locks, self._s.ports.engine.locks, self._s.ports.clock
+        wanted = tuple(lock for lock in step.strong_locks if not lock.guessed)  # lock_timeout alone bounds those
+        locks, clock = self._s.ports.engine.locks, self._s.ports.clock
         began, told = clock.monotonic(), float("-inf")
         while wanted and not self._s.ports.stop.requested:
             blockers = locks.blockers(self._s.watch, wanted, older_than_s=self._wait_s)
@@ -229,4 +234,14 @@ class Stepper:
                 why=why,
                 fix=f"remove the reason, then: handrail resume -e {self._s.ports.environment.name}",
             )
-        return kind(what=f"{what}; the database is as it was before this revision", why=why, fix=fix)
+        state = f"the database is as it was before this revision, at {', '.join(self._s.heads) or 'base'}"
+        return kind(what=f"{what}; {state}{self._stays_done}", why=why, fix=fix)
+
+    @property
+    def _stays_done(self) -> str:
+        """What this run has done before, which stays; '' where that is nothing."""
+        done = self._done
+        if not done:
+            return ""
+        names = ", ".join(done) if len(done) <= _NAMED else f"{done[0]} to {done[-1]} ({len(done)} revisions)"
+        return f"; before it this run committed {names}"

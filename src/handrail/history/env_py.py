@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: Arguments of configure() that only say what to connect to; ours come in their place.
 _CONNECTING = frozenset({"connection", "url", "dialect_name", "dialect_opts"})
-#: Arguments of a driver's connect() that do not change what a migration does.
+#: Arguments of a driver's connect() that do not change what a migration does, nor which server it trusts.
 _HARMLESS_CONNECT_ARGS = frozenset(
     {
         "application_name",
@@ -51,14 +51,7 @@ _HARMLESS_CONNECT_ARGS = frozenset(
         "prepare_threshold",
         "prepared_statement_cache_size",
         "prepared_statement_name_func",
-        "ssl",
-        "ssl_ca",
-        "sslcert",
-        "sslkey",
-        "sslmode",
-        "sslrootcert",
         "statement_cache_size",
-        "target_session_attrs",
         "tcp_user_timeout",
         "timeout",
     }

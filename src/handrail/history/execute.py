@@ -43,13 +43,24 @@ class Hooks(Protocol):
 
 def heads(conn: Connection, env: EnvPy) -> tuple[str, ...]:
     """Return the rows of the version table, sorted; () where there is none. Reads only, leaves no transaction open."""
-    found = _standing(conn, env)
-    return () if found is None else found
+    return version_rows(conn, env) or ()
 
 
-def version_table_exists(conn: Connection, env: EnvPy) -> bool:
-    """Return whether the version table is there, with rows or without. Reads only, leaves no transaction open."""
-    return _standing(conn, env) is not None
+def version_rows(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
+    """Return the rows of the version table, sorted; None where there is no table.
+
+    Reads only, leaves no transaction open.
+    """
+    # Whatever else env.py configures says nothing about where the table is.
+    options = {"version_table": env.version_table, "version_table_schema": env.version_table_schema}
+    context = MigrationContext.configure(connection=conn, opts=options)
+    try:
+        if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
+            return None
+        rows = conn.execute(select(context._version.c.version_num))  # noqa: SLF001 - as get_current_heads() reads it
+        return tuple(sorted(str(row[0]) for row in rows))
+    finally:
+        conn.rollback()
 
 
 def refuse_driving(project: Project, env: EnvPy) -> None:
@@ -84,7 +95,7 @@ def run(
     refuse_driving(project, env)
     if conn.in_transaction():
         conn.rollback()  # a look began it; Alembic would leave the COMMIT to whoever began it
-    standing = heads or _standing(conn, env)
+    standing = heads or version_rows(conn, env)
     with fence(Fence.REFUSE) as fenced:
         stage = Stage(
             env=env,
@@ -103,20 +114,6 @@ def run(
                 call(conn.rollback)  # a broken connection has nothing to roll back
     watch.raise_breach()
     return ended
-
-
-def _standing(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
-    """Return the rows of the version table, None where there is no table."""
-    # Whatever else env.py configures says nothing about where the table is.
-    options = {"version_table": env.version_table, "version_table_schema": env.version_table_schema}
-    context = MigrationContext.configure(connection=conn, opts=options)
-    try:
-        if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
-            return None
-        rows = conn.execute(select(context._version.c.version_num))  # noqa: SLF001 - as get_current_heads() reads it
-        return tuple(sorted(str(row[0]) for row in rows))
-    finally:
-        conn.rollback()
 
 
 class _Watch:

@@ -38,8 +38,8 @@ _OF_THE_WHOLE = frozenset(
 class Graph:
     """All revisions that could be read, by id in the order of their files, and all that is wrong with them.
 
-    What does not need the whole graph works on a broken one: `heads`, `bases`, `children`, `walk`. Paths need it
-    whole: they raise the first blocking problem as ProjectUnreadable or HistoryBroken.
+    What does not need the whole graph works on a broken one: `heads`, `bases`, `children`, `needs`, `applied`, `walk`.
+    Paths need it whole: they raise the first blocking problem as ProjectUnreadable or HistoryBroken.
     """
 
     revisions: Mapping[str, Revision]
@@ -58,6 +58,21 @@ class Graph:
     def children(self, revision_id: str) -> tuple[str, ...]:
         """Return the ids that name this one as a parent; KeyError where there is no such revision."""
         return self._children[revision_id]
+
+    def needs(self, revision_id: str) -> tuple[str, ...]:
+        """Return the ids that must be applied before it: parents and dependencies; KeyError as `children`."""
+        return self._needs[revision_id]
+
+    def applied(self, rows: Iterable[str]) -> frozenset[str]:
+        """Return the ids of all that is applied where the version table holds `rows`, also of one without a file."""
+        found: set[str] = set()
+        rest = list(rows)
+        while rest:
+            identity = rest.pop()
+            if identity not in found:
+                found.add(identity)
+                rest += self._needs.get(identity, ())
+        return frozenset(found)
 
     def walk(self) -> Iterator[Revision]:
         """Yield every revision before its parents and dependencies, in the order of `alembic history`."""
@@ -91,6 +106,10 @@ class Graph:
     @cached_property
     def _children(self) -> dict[str, tuple[str, ...]]:
         return structure.children(self.revisions)
+
+    @cached_property
+    def _needs(self) -> dict[str, tuple[str, ...]]:
+        return structure.needs(self.revisions)
 
     @cached_property
     def _map(self) -> RevisionMap:

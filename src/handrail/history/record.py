@@ -176,7 +176,7 @@ class _Reader:
                 heads=job.heads,
                 create_version_table=job.create_version_table,
             )
-            recorder = Recorder(stage, kind=self.engine.statements.kind, mirror=mirror)
+            recorder = Recorder(stage, statements=self.engine.statements, mirror=mirror)
             self.fenced.listener = recorder
             with recorder.recording(self.null):
                 ended = call_all(stage.perform)

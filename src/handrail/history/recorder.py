@@ -12,6 +12,7 @@ from alembic.operations import batch
 from alembic.operations.base import AbstractOperations
 from sqlalchemy import Engine, event
 
+from handrail.engines.base import Statements
 from handrail.history.description import describe
 from handrail.history.guard import Raised, caller
 from handrail.history.mirror import Mirror
@@ -37,10 +38,10 @@ class TooMany(BaseException):
 class Recorder:
     """The tape of one revision."""
 
-    def __init__(self, stage: Stage, *, kind: Callable[[str], StatementKind], mirror: Mirror) -> None:
+    def __init__(self, stage: Stage, *, statements: Statements, mirror: Mirror) -> None:
         self._stage = stage
         self._mirror = mirror
-        self._kind = kind
+        self._reads = statements
         self._files = frozenset({str(stage.revision.path)})
         self._operations: list[Operation] = []
         self._statements: list[Statement] = []
@@ -110,7 +111,7 @@ class Recorder:
     def sent(self, _connection: NullConnection, sent: Sent, /) -> None:
         """Write down one statement."""
         origin = self._stage.origin
-        kind = self._kind(sent.sql)
+        kind = self._reads.kind(sent.sql)
         place = self._place()
         if is_begin(sent.sql) or (origin is Origin.ALEMBIC and kind is StatementKind.READ):
             return
@@ -119,7 +120,7 @@ class Recorder:
         exact = not self._doubts
         if sent.raw:
             self._doubt(place, "it sends SQL past SQLAlchemy, through the driver's own cursor")
-        elif kind is StatementKind.READ:
+        elif self._reads.answers(sent.sql):
             self._doubt(place, f"it reads the database: {_short(sent.sql)}")
         self._statements.append(
             Statement(

@@ -66,6 +66,15 @@ def heads_after(
     return tuple(sorted(moved.heads))
 
 
+def heads_along(
+    nodes: RevisionMap, heads: tuple[str, ...], way: Iterable[tuple[Revision, Direction]]
+) -> tuple[str, ...]:
+    """Return the rows of the version table after those steps."""
+    for revision, direction in way:
+        heads = heads_after(nodes, heads, revision, direction)
+    return heads
+
+
 @dataclass(kw_only=True)
 class Stage:
     """One revision about to be performed on one connection.

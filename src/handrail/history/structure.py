@@ -41,7 +41,7 @@ def problems(revisions: Revisions) -> Iterator[Problem]:
             if dependency not in revisions and dependency not in labels:
                 yield _missing(ProblemKind.MISSING_DEPENDENCY, revision, dependency, revisions)
     yield from _label_problems(revisions)
-    for loop in _loops(_edges(revisions)):
+    for loop in _loops(needs(revisions)):
         yield Problem(
             kind=ProblemKind.CYCLE,
             what="the revisions go in a circle",
@@ -67,7 +67,7 @@ def walk(revisions: Revisions) -> list[str]:
     Circles are cut where they close. Source of the order: alembic/script/revision.py, RevisionMap._topological_sort;
     several dependencies of one revision stand as written, where Alembic's order changes from run to run.
     """
-    edges = _normalized(revisions, _without_loops(_edges(revisions)))
+    edges = _normalized(revisions, _without_loops(needs(revisions)))
     ancestors = _ancestors(edges)
     number = {identity: position for position, identity in enumerate(revisions)}
     needed = {before for parents in edges.values() for before in parents}
@@ -95,7 +95,8 @@ def _labels(revisions: Revisions) -> dict[str, str]:
     return {label: revision.id for revision in revisions.values() for label in revision.branch_labels}
 
 
-def _edges(revisions: Revisions) -> dict[str, tuple[str, ...]]:
+def needs(revisions: Revisions) -> dict[str, tuple[str, ...]]:
+    """Return, for every id, those it must come after: its parents, then what it depends on, labels resolved."""
     labels = _labels(revisions)
     return {
         revision.id: tuple(

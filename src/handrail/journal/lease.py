@@ -12,7 +12,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -60,13 +60,12 @@ def _aware(moment: datetime | str) -> datetime:
 
 @dataclass(kw_only=True)
 class Lease:
-    """The lease while we hold it. `previous` is the row of a run that never gave it back, None after a clean one."""
+    """The lease while we hold it. The row goes on telling of the run before, finished or not, until `begin`."""
 
     engine: Engine
     conn: Connection
     token: int
-    previous: LeaseRow | None
-    lost: threading.Event = field(default_factory=threading.Event)
+    begun: bool = False
 
     @cached_property
     def _token(self) -> sa.Select[int]:
@@ -82,11 +81,17 @@ class Lease:
                 fix="look who it is: handrail status",
             )
 
-    def record_session(self, conn: Connection) -> None:
-        """Remember the session that migrates, so that it can be ended if we die and it does not notice."""
+    def begin(self, run: Run, conn: Connection) -> None:
+        """Write down where the run goes, for `resume`. Call when nothing can refuse it any more.
+
+        The session of `conn`, which migrates, is written too, so that it can be ended if we die and it does not notice.
+        """
         pid, started = self.engine.activity.session(conn)
         table = tables(self.engine).lease
-        self.conn.execute(table.update().values(session_pid=pid, session_started=started))
+        going = {"run": run.id, "command": run.command, "goal": json.dumps(run.goal), "state": _HELD}
+        mine = table.update().where(table.c.token == self.token)
+        self.conn.execute(mine.values(**going, session_pid=pid, session_started=started))
+        self.begun = True
 
 
 @contextmanager
@@ -95,17 +100,18 @@ def hold(
 ) -> Iterator[Lease]:
     """Take the lease for that run, keep it alive, and give it back at the end.
 
-    A run that is interrupted or cut off leaves its row as it is, so that `resume` knows where it was going. Raises
-    LeaseHeld after `wait`, Interrupted where a signal asked to stop meanwhile.
+    A run that is interrupted or cut off leaves its row as it is, so that `resume` knows where it was going; one that
+    never began leaves the row of the run before. Raises LeaseHeld after `wait`, Interrupted where a signal asked to
+    stop meanwhile.
     """
     with engine.connect(Purpose.STATE, run=run.id) as conn:
         _take_lock(conn, engine, wait=wait, clock=clock, stop=stop, emit=emit)
         try:
             create(conn, engine)
             lease = _take_row(conn, engine, run)
-            emit(LeaseTaken(token=lease.token))
             with _beating(lease, run):
                 try:
+                    emit(LeaseTaken(token=lease.token))
                     yield lease
                 except (ConnectionLost, Interrupted, KeyboardInterrupt):
                     raise
@@ -148,26 +154,27 @@ def _take_row(conn: Connection, engine: Engine, run: Run) -> Lease:
     table = tables(engine).lease
     before = read(conn, engine)
     token = (before.token if before else 0) + 1
-    values = {
+    if before and before.held and before.session_pid is not None:
+        engine.activity.end_session(conn, before.session_pid, before.session_started)
+    taken = {
         "token": token,
-        "run": run.id,
-        "command": run.command,
-        "goal": json.dumps(run.goal),
-        "owner": f"{run.who} (pid {run.pid})",
-        "state": _HELD,
+        "owner": f"run {run.id} of {run.who} (pid {run.pid})",
         "session_pid": None,
         "session_started": None,
         "taken_at": sa.func.current_timestamp(),
         "heartbeat_at": sa.func.current_timestamp(),
     }
-    stale = before if before and before.held else None
-    if stale and stale.session_pid is not None:
-        engine.activity.end_session(conn, stale.session_pid, stale.session_started)
-    conn.execute(table.update().values(values) if before else table.insert().values(id=1, **values))
-    return Lease(engine=engine, conn=conn, token=token, previous=stale)
+    if before:
+        conn.execute(table.update().values(taken))
+    else:
+        nowhere = {"run": run.id, "command": run.command, "goal": json.dumps(run.start), "state": _RELEASED}
+        conn.execute(table.insert().values(id=1, **nowhere, **taken))
+    return Lease(engine=engine, conn=conn, token=token)
 
 
 def _give_back(conn: Connection, engine: Engine, lease: Lease) -> None:
+    if not lease.begun:
+        return
     table = tables(engine).lease
     with suppress(DBAPIError):  # a lost connection leaves the row as that of an interrupted run, which is what it is
         conn.execute(table.update().where(table.c.token == lease.token).values(state=_RELEASED))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from handrail.engines.base import Engine
 from handrail.journal.tables import exist, tables
-from handrail.model.log import GENESIS, LogEntry
+from handrail.model.log import GENESIS, LogEntry, first_broken
 from handrail.model.revision import Direction
 
 _ENCODED = frozenset({"direction", "heads_before", "heads_after", "imports", "source"})
@@ -51,6 +51,16 @@ def entries(conn: Connection, engine: Engine) -> tuple[LogEntry, ...]:
         return ()
     table = tables(engine).log
     return tuple(_entry(row) for row in conn.execute(table.select().order_by(table.c.id)).mappings())
+
+
+def broken(log: tuple[LogEntry, ...], seen_head: str) -> str:
+    """Return what is wrong with the chain, '' when nothing is; `seen_head` is the last hash that the journal saw."""
+    bad = first_broken(log)
+    if bad is not None:
+        return f"the entry of {bad.revision} at {bad.at} was changed, or does not follow the one before it"
+    if seen_head and seen_head not in {e.hash for e in log}:
+        return "entries that this journal has seen are missing at the end"
+    return ""
 
 
 def _entry(row: sa.RowMapping) -> LogEntry:

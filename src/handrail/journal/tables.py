@@ -127,6 +127,7 @@ def create(conn: Connection, engine: Engine) -> None:
     if exist(conn, engine):
         return
     with transaction(conn):
-        if engine.state_schema:
-            conn.execute(CreateSchema(engine.state_schema, if_not_exists=True))
+        # IF NOT EXISTS asks for the right to create schemas even where this one was made for us
+        if engine.state_schema and not sa.inspect(conn).has_schema(engine.state_schema):
+            conn.execute(CreateSchema(engine.state_schema))
         tables(engine).metadata.create_all(conn)

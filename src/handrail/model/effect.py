@@ -50,6 +50,11 @@ class Effect:
         """Whether the lock makes ordinary reads or writes of others wait."""
         return self.blocks >= Blocks.WRITES and not self.created_here
 
+    @property
+    def guessed(self) -> bool:
+        """Whether nothing is known of the lock but that it may be any: to look for its holders would find everybody."""
+        return self.relation == "*" and self.confidence is Confidence.LOW
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:

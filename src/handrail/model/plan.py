@@ -56,8 +56,7 @@ class Step:
 class Plan:
     """Every step from `start` to `goal` (the version table's rows before and after), for one environment.
 
-    `fingerprint` is the schema's at planning time. `digest` covers all that the plan rests on: when it differs later,
-    the world has moved and the plan is made again.
+    `fingerprint` is the schema's at planning time.
     """
 
     environment: str
@@ -70,7 +69,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """sha256 over heads, schema fingerprint, file hashes and server major."""
+        """sha256 over heads, schema fingerprint, file hashes and server major: tells one plan from another."""
         parts = [*self.start, self.fingerprint, str(self.target.server_major)]
         parts += [f"{s.direction.value}:{s.revision.id}:{s.revision.digest}" for s in self.steps]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -79,11 +78,3 @@ class Plan:
 def statement_digest(sql: str) -> str:
     """Return the sha256 of a statement's text, white space folded: how a statement is recognised after a crash."""
     return hashlib.sha256(" ".join(sql.split()).encode()).hexdigest()
-
-
-def moved(heads: tuple[str, ...], revision: Revision, direction: Direction) -> tuple[str, ...]:
-    """Return the version table's rows after that step, from those before it."""
-    gone, come = revision.parents, (revision.id,)
-    if direction is Direction.DOWNGRADE:
-        gone, come = come, gone
-    return tuple(dict.fromkeys((*(row for row in heads if row not in gone), *come)))

@@ -40,7 +40,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRow:
-    """The lease as last written. `heartbeat_age_s` is by the server's clock."""
+    """The lease as last written. `heartbeat_age_s` is by the server's clock.
+
+    `owner` took it last. `run`, `command` and `goal` are those of the run that last began under it; `held` is whether
+    that one never ended.
+    """
 
     token: int
     run: str
@@ -54,12 +58,23 @@ class LeaseRow:
 
     def describe(self) -> str:
         """One line that names the holder to a person."""
-        return f"run {self.run} of {self.owner}, alive {self.heartbeat_age_s:.0f} s ago"
+        return f"{self.owner}, alive {self.heartbeat_age_s:.0f} s ago"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Why Handrail's own tables may not be read, in the server's words, and how to change that."""
+
+    why: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a target stands: its facts, the version table's rows, and what interrupted runs have left."""
+    """Where a target stands: its facts, the version table's rows, and what interrupted runs have left.
+
+    Where Handrail's own tables are `unreadable`, identity, lease and what is half applied are not known.
+    """
 
     target: Target
     heads: tuple[str, ...]
@@ -69,3 +84,4 @@ class Standing:
     lease: LeaseRow | None
     lease_taken: bool
     half_applied: tuple[StatementRecord, ...]
+    unreadable: Unreadable | None = None

@@ -16,6 +16,8 @@ from handrail.model.run import Judgement
 from handrail.model.status import EnvironmentStatus, Status
 from handrail.model.verdict import Confidence, Verdict
 
+#: How many pending revisions a status names.
+_SHOWN = 5
 _MARK = {Verdict.PASS: "ok", Verdict.WARN: "warn", Verdict.UNKNOWN: "unknown", Verdict.FAIL: "FAIL"}
 
 
@@ -50,7 +52,7 @@ def _step(number: int, step: Step) -> Iterator[str]:
         yield f"   -- {recorded.reading.value}: {recorded.reason}"
     if step.resumable:
         yield f"   -- {recorded.transactions} transactions: can stand half applied; `handrail resume` finishes it"
-    for line in _locks(step.effects):
+    for line in _locks((*step.effects, step.assumed)):
         yield f"   -- {line}"
     for line in statements(recorded.statements):
         yield f"   {line}"
@@ -85,7 +87,10 @@ def _locks(effects: tuple[tuple[Effect, ...], ...]) -> Iterator[str]:
             if not effect.strong or effect.relation in created or key in told:
                 continue
             told.add(key)
-            where = "some relation (not understood)" if effect.relation == "*" else effect.relation
+            if effect.guessed:
+                yield "lock: may lock anything; not looked at beforehand, bounded by lock.timeout"
+                continue
+            where = "every table" if effect.relation == "*" else effect.relation
             whom = effect.blocks.name.lower().replace("_", " ")
             worst = "" if effect.confidence is Confidence.HIGH else " at worst"
             yield f"lock: {effect.lock} on {where}, blocks {whom}, {effect.cost.value}{worst}"
@@ -129,11 +134,14 @@ def _environment(value: EnvironmentStatus) -> Iterator[str]:
         target = standing.target
         yield f"  database  {target.database} on {target.host or 'this machine'}, {target.engine} {target.server}"
         yield f"  revision  {heads(standing.heads)}"
+        if standing.unreadable:
+            yield f"  hidden    identity, lease and interrupted runs: {standing.unreadable.why}"
+            yield f"            {standing.unreadable.fix}"
     if value.problem:
         yield f"  problem   {value.problem.what}"
         yield f"            {value.problem.why}"
     elif standing:
-        yield f"  pending   {_pending(value.pending)}"
+        yield from _pending(value.pending)
     if value.interrupted:
         yield f"  run       {value.interrupted}"
     if value.last_run:
@@ -142,12 +150,11 @@ def _environment(value: EnvironmentStatus) -> Iterator[str]:
         yield f"  next      {value.next}"
 
 
-def _pending(pending: tuple[Revision, ...]) -> str:
-    if not pending:
-        return "nothing"
-    names = ", ".join(f"{r.id} {r.title}" for r in pending[:3])
-    more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""  # noqa: PLR2004 - three are shown
-    return f"{count(len(pending), 'revision')}: {names}{more}"
+def _pending(pending: tuple[Revision, ...]) -> Iterator[str]:
+    yield f"  pending   {count(len(pending), 'revision') if pending else 'nothing'}"
+    yield from (f"            {revision.id}  {revision.title}" for revision in pending[:_SHOWN])
+    if len(pending) > _SHOWN:
+        yield f"            and {len(pending) - _SHOWN} more"
 
 
 def history(revisions: tuple[Revision, ...], current_heads: tuple[str, ...], problems: tuple[str, ...]) -> str:

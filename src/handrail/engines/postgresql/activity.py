@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 
 from handrail.engines.base import Refusal
 from handrail.engines.postgresql.statements import hide_literals
+from handrail.engines.postgresql.syntax import quote
 from handrail.errors import LeaseHeld
 
 #: Whether the server, database or role makes sessions read-only, also from a session that we made read-only ourselves.
@@ -18,11 +19,25 @@ READ_ONLY_SQL = """(
                       and 'default_transaction_read_only=on' = any (s.setconfig))
        else current_setting('default_transaction_read_only')::bool end)"""
 
-# No lock; one row. The last column: whether our schema is there, or may be made.
+# No lock; one row. The last column is the first right that is missing to make our tables, or to write them.
 _SERVER = text(f"""
 select pg_is_in_recovery(), {READ_ONLY_SQL}, pg_backend_pid(), current_database(), current_user,
-       to_regnamespace('handrail') is not null or has_database_privilege(current_database(), 'create')
-""")
+       case when to_regnamespace('handrail') is null
+              then case when not has_database_privilege(current_database(), 'create') then 'schema' end
+            when ours.tables = 0
+              then case when not has_schema_privilege('handrail', 'usage')
+                          or not has_schema_privilege('handrail', 'create') then 'tables' end
+            when not has_schema_privilege('handrail', 'usage') or ours.denied then 'rows'
+       end
+from (select count(*) as tables,
+             bool_or(case c.relkind
+                     when 'S' then not has_sequence_privilege(c.oid, 'usage')
+                     else not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')
+                               and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))
+                     end) as denied
+      from pg_catalog.pg_class c
+      where c.relnamespace = to_regnamespace('handrail') and c.relkind in ('r', 'S')) ours
+""")  # noqa: S608 - joined with a constant of ours
 
 # No lock; one row per session or prepared transaction that we must not run beside, oldest first. The text `(to prevent
 # wraparound)` is the server's own and never translated: src/backend/postmaster/autovacuum.c.
@@ -59,11 +74,11 @@ _END_SESSION = text(
 def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal, ...]:
     """Return every reason not to migrate now, in two statements.
 
-    A standby, a read-only database, a missing right to make our schema, a pooler between us and the server, a running
-    dump, an autovacuum against wraparound, transactions and prepared transactions older than `oldest_transaction_s`.
-    Other users' transactions are seen only by members of pg_read_all_stats.
+    A standby, a read-only database, a missing right to make our tables or to write them, a pooler between us and the
+    server, a running dump, an autovacuum against wraparound, transactions and prepared transactions older than
+    `oldest_transaction_s`. Other users' transactions are seen only by members of pg_read_all_stats.
     """
-    standby, read_only, pid, database, user, may_create = conn.execute(_SERVER).one()
+    standby, read_only, pid, database, user, missing = conn.execute(_SERVER).one()
     found = []
     if standby:
         found.append(
@@ -81,14 +96,8 @@ def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal,
                 fix=f"ALTER DATABASE {database} RESET default_transaction_read_only, or ask who set it",
             )
         )
-    if not may_create:
-        found.append(
-            Refusal(
-                what=f"user {user} may not create the schema handrail in database {database}",
-                why="Handrail keeps its log and its lease there, and the schema does not exist yet",
-                fix=f'as the database\'s owner: GRANT CREATE ON DATABASE "{database}" TO "{user}"',
-            )
-        )
+    if missing:
+        found.append(_missing_right(missing, database, user))
     if _pooled(conn, pid):
         found.append(
             Refusal(
@@ -100,6 +109,12 @@ def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal,
         )
     rows = conn.execute(_OTHERS, {"oldest_s": oldest_transaction_s}).all()
     return (*found, *(_other(*row) for row in rows))
+
+
+def reading_rights(user: str) -> str:
+    """Return the statements that let a user look at our tables, for the owner of the schema to type."""
+    role = quote(user)
+    return f"GRANT USAGE ON SCHEMA handrail TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA handrail TO {role}"
 
 
 def end_session(conn: Connection, pid: int, started: str) -> bool:
@@ -124,6 +139,29 @@ def session(conn: Connection) -> tuple[int, str]:
     """Return pid and start time (UTC, microseconds) of this session, as `end_session` wants them."""
     row = conn.execute(_SESSION).one()
     return row[0], row[1]
+
+
+def _missing_right(missing: str, database: str, user: str) -> Refusal:
+    role = quote(user)
+    if missing == "schema":
+        return Refusal(
+            what=f"user {user} may not create the schema handrail in database {database}",
+            why="Handrail keeps its log and its lease there, and the schema does not exist yet",
+            fix=f"as the database's owner: GRANT CREATE ON DATABASE {quote(database)} TO {role}",
+        )
+    if missing == "tables":
+        return Refusal(
+            what=f"user {user} may not create tables in the schema handrail",
+            why="Handrail keeps its log and its lease there, and they do not exist yet",
+            fix=f"as the schema's owner: GRANT USAGE, CREATE ON SCHEMA handrail TO {role}",
+        )
+    return Refusal(
+        what=f"user {user} may not write Handrail's tables in the schema handrail",
+        why="Handrail keeps its log and its lease there",
+        fix=f"as the schema's owner: GRANT USAGE ON SCHEMA handrail TO {role}; "
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA handrail TO {role}; "
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA handrail TO {role}",
+    )
 
 
 def _pooled(conn: Connection, pid: int) -> bool:

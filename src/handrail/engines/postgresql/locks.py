@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause
 from handrail.engines.postgresql.causes import classify
-from handrail.engines.postgresql.effects import ANYTHING
+from handrail.engines.postgresql.effects_lock import ANYTHING
 from handrail.engines.postgresql.lock_modes import CONFLICTS, MODES
 from handrail.engines.postgresql.statements import hide_literals
 from handrail.engines.postgresql.syntax import qualified, quote

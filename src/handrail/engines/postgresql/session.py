@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,7 +20,7 @@ from handrail.engines.explanation import explained
 from handrail.engines.postgresql import locks
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.diagnosis import unreachable
-from handrail.engines.postgresql.effects import ANYTHING
+from handrail.engines.postgresql.effects_lock import ANYTHING
 from handrail.errors import TargetRefused, Unreachable, UsageRefused
 from handrail.host.secrets import remember
 from handrail.model.effect import Blocker, Blocks, Cost, Effect
@@ -181,7 +182,7 @@ def _session_parameters(url: URL, purpose: Purpose, run: str) -> dict[str, Any]:
     if url.get_driver_name() == OUR_DRIVER:
         parameters["prepare_threshold"] = None  # poolers and DDL make prepared statements fail
     if purpose is Purpose.READ:
-        own = url.query.get("options", "")
+        own = url.query.get("options", os.environ.get("PGOPTIONS", ""))  # ours would replace libpq's own look there
         ours = " ".join(f"-c {name}={value}" for name, value in _READ_SETTINGS.items())
         parameters["options"] = f"{own if isinstance(own, str) else ' '.join(own)} {ours}".strip()
     return parameters

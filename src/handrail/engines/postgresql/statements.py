@@ -7,16 +7,18 @@ from functools import lru_cache
 from sqlalchemy import Connection, text
 
 from handrail.engines.base import Landed, Progress
+from handrail.engines.postgresql.functions import ACTING, called, calls_unknown
 from handrail.engines.postgresql.landing import questions
 from handrail.engines.postgresql.syntax import (
+    WRITES,
     Node,
+    analyzes,
     dotted,
     find,
     kind_of,
     library,
     qualified,
     statements,
-    strings,
     unwrap,
 )
 from handrail.model.operation import StatementKind
@@ -51,14 +53,6 @@ _SESSION = frozenset(
         "VariableSetStmt",
     }
 )  # fmt: skip - a list of words
-_READ = frozenset({"ExplainStmt", "VariableShowStmt"})
-_CALLS = {
-    "setval": StatementKind.DATA,
-    "nextval": StatementKind.DATA,
-    "set_config": StatementKind.SESSION,
-    "pg_advisory_lock": StatementKind.SESSION,
-    "pg_advisory_xact_lock": StatementKind.SESSION,
-}
 _STRENGTH = (StatementKind.READ, StatementKind.SESSION, StatementKind.DATA, StatementKind.SCHEMA)
 
 _LITERALS = ("SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST")
@@ -79,6 +73,15 @@ def kind(sql: str) -> StatementKind:
     if nodes is None:
         return StatementKind.SCHEMA
     return max(map(_kind, nodes), key=_STRENGTH.index, default=StatementKind.READ)
+
+
+def answers(sql: str) -> bool:
+    """Return whether it looks at the database, so that what its sender does next may depend on what is there.
+
+    True for every query but those that are sent for the known effect of a function, such as setval().
+    """
+    nodes = statements(sql) or ()
+    return kind(sql) is StatementKind.READ or any(kind_of(n) == "SelectStmt" and calls_unknown(n) for n in nodes)
 
 
 def hide_literals(sql: str) -> str:
@@ -155,25 +158,35 @@ def progress(conn: Connection, pid: int) -> Progress | None:
 
 
 def _kind(node: Node) -> StatementKind:
-    name = kind_of(node)
-    if name == "CopyStmt" and not node.is_from:
-        return StatementKind.READ
-    if name in _DATA:
-        return StatementKind.DATA
-    if name in _SESSION:
-        return StatementKind.SESSION
-    if name in _READ:
-        return StatementKind.READ
-    return _select(node) if name == "SelectStmt" else StatementKind.SCHEMA
+    match kind_of(node):
+        case "SelectStmt":
+            return _select(node)
+        case "CopyStmt" if not node.is_from:
+            return _calls(node)
+        case "ExplainStmt":
+            return _kind(unwrap(node.query)) if analyzes(node) else StatementKind.READ
+        case "VariableShowStmt":
+            return StatementKind.READ
+        case name if name in _DATA:
+            return StatementKind.DATA
+        case name if name in _SESSION:
+            return StatementKind.SESSION
+        case _:
+            return StatementKind.SCHEMA
 
 
 def _select(node: Node) -> StatementKind:
     if node.HasField("into_clause"):
         return StatementKind.SCHEMA
-    if any(True for name in ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt") for _ in find(node, name)):
+    if any(True for name in WRITES for _ in find(node, name)):
         return StatementKind.DATA
-    called = {strings(call.funcname)[-1] for call in find(node, "FuncCall")}
-    return max((_CALLS[name] for name in called & _CALLS.keys()), key=_STRENGTH.index, default=StatementKind.READ)
+    return _calls(node)
+
+
+def _calls(node: Node) -> StatementKind:
+    if calls_unknown(node):
+        return StatementKind.DATA
+    return max((ACTING[name] for name in called(node) & ACTING.keys()), key=_STRENGTH.index, default=StatementKind.READ)
 
 
 def _concurrent(node: Node) -> bool:

@@ -11,6 +11,9 @@ from typing import Any
 Node = Any
 """A protobuf message of libpg_query; its fields are those of PostgreSQL's parse tree."""
 
+#: The statements that write rows, at the top or in WITH.
+WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+
 
 @cache
 def library() -> ModuleType:
@@ -49,6 +52,11 @@ def find(node: Node, kind: str) -> Iterable[Node]:
             continue
         for item in value if field.is_repeated else (value,):
             yield from find(item, kind)
+
+
+def analyzes(node: Node) -> bool:
+    """Return whether an EXPLAIN runs its statement; said of `ANALYZE false` too, which nobody writes."""
+    return any(option.defname == "analyze" for option in map(unwrap, node.options))
 
 
 def quote(identifier: str) -> str:

@@ -33,6 +33,11 @@ def refusals(conn: Connection, *, oldest_transaction_s: float) -> tuple[Refusal,
     return tuple(_refusals(conn))
 
 
+def reading_rights(user: str) -> str:  # noqa: ARG001 - the Protocol's shape
+    """Return nothing: SQLite has no rights of its own."""
+    return ""
+
+
 def end_session(conn: Connection, pid: int, started: str) -> bool:  # noqa: ARG001 - the Protocol's shape
     """Return False: the locks of a dead process are gone with it, and a living one is not ours to end."""
     return False

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from handrail.engines.base import Purpose, opening
+from handrail.engines.sqlite.reading import real
 from handrail.engines.sqlite.session import PURPOSE, UNTIL_CLOSED, connected_file
 from handrail.model.effect import Blocker, Effect
 
@@ -126,7 +127,8 @@ def release_lease(conn: Connection) -> None:
 
 
 def _lease_file(conn: Connection) -> Path:
-    return Path(f"{connected_file(conn)}{LEASE_SUFFIX}")
+    """Return the place beside the file itself: two runs may name it by different paths, through symlinks."""
+    return Path(f"{real(connected_file(conn))}{LEASE_SUFFIX}")
 
 
 def _is_still(place: Path, descriptor: int) -> bool:
@@ -151,7 +153,7 @@ def _busy(file: Path, *, wait_s: float) -> bool:
 def _writers(file: Path, *, age_s: float) -> Iterator[Blocker]:
     """Yield the processes that hold a write lock, from Linux's /proc/locks; each once."""
     marks = {_inode(file): range(_PENDING_BYTE, _RESERVED_BYTE + 1)}
-    marks[_inode(Path(f"{file}-shm"))] = range(_WAL_WRITE_BYTE, _WAL_WRITE_BYTE + 1)
+    marks[_inode(Path(f"{real(file)}-shm"))] = range(_WAL_WRITE_BYTE, _WAL_WRITE_BYTE + 1)
     for pid in sorted({pid for pid, inode, first in _kernel_locks() if first in marks.get(inode, ())}):
         yield Blocker(pid=pid, relation=file.name, lock="RESERVED", age_s=age_s, application=_process_name(pid))
 

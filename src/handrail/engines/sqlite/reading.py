@@ -7,6 +7,7 @@ repaired. So the way of reading is chosen by what stands beside the file.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ class _State(Enum):
 @contextmanager
 def readable(file: Path) -> Iterator[URL]:
     """Yield the URL by which the file can be read now. Raises Unreachable, also at the end where it was overwritten."""
+    file = real(file)
     state = _state(file)
     match state:
         case _State.ABSENT:
@@ -56,6 +58,11 @@ def readable(file: Path) -> Iterator[URL]:
                 yield URL.create("sqlite+pysqlite", database=str(_copied(file, Path(folder))))
         case _:
             assert_never(state)
+
+
+def real(file: Path) -> Path:
+    """Return the file behind all symlinks: SQLite keeps its journals beside that one."""
+    return Path(os.path.realpath(file))  # unlike resolve(), it does not raise where they run in a circle
 
 
 def _state(file: Path) -> _State:

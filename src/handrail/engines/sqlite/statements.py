@@ -62,6 +62,11 @@ def kind(sql: str) -> StatementKind:
             assert_never(read.verb)
 
 
+def answers(sql: str) -> bool:
+    """Return whether it looks at the database, so that what its sender does next may depend on what is there."""
+    return kind(sql) is StatementKind.READ
+
+
 def hide_literals(sql: str) -> str:
     """Return the statement on one line with every literal replaced by `?`, for display; comments are left out."""
     return syntax.hide_literals(sql)
