@@ -42,8 +42,9 @@ $(STAMP): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Handrail needs Python 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)"; exit 2; }
 	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --root-user-action ignore "uv==$(UV_VERSION)"
-	@$(UV_PIP) install --quiet --python $(BIN)/python --require-hashes --requirement requirements.txt
+	@$(UV_PIP) install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements.txt
 	@$(UV_PIP) install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
 	@printf '%s' "$(CURDIR)" > $@
 	@echo "ready: .venv"
 

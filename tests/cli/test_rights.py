@@ -82,7 +82,7 @@ def test_who_may_only_read_sees_where_the_database_stands_and_what_is_hidden_fro
     status = roles.bench.run("status")
     assert status.returncode == 0, status.stdout + status.stderr
     assert "revision  aaa1" in status.stdout
-    assert "pending   1 revision: aaa2" in status.stdout
+    assert "pending   1 revision\n            aaa2" in status.stdout
     assert denied in status.stdout
     assert f'GRANT SELECT ON ALL TABLES IN SCHEMA handrail TO "{roles.role}"' in status.stdout
     dry = roles.bench.run("apply", "--dry-run")

@@ -57,14 +57,22 @@ def test_a_killed_demo_leaves_no_server(scratch: Path) -> None:
         for line in demo.stderr:
             if "traffic.py" in line:
                 break
-        family = psutil.Process(demo.pid).children(recursive=True)
-        assert any("postgres" in p.name() for p in family)
+        servers = [p for p in psutil.process_iter() if _runs_in(p, scratch)]
+        assert any("postgres" in p.name() for p in servers)
+        family = {*servers, *psutil.Process(demo.pid).children(recursive=True)}
         demo.send_signal(signal.SIGKILL)
         demo.wait()
     deadline = time.monotonic() + _DEADLINE_S
     while alive := [p for p in family if _alive(p)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.1)
+
+
+def _runs_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return any(str(folder) in word for word in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -71,7 +71,7 @@ class Attempt:
     def before(self, sql: str, *, origin: Origin, autocommit: bool) -> bool:
         """Bound the statement's locks, note it where a crash would matter; False when it is done already."""
         self._index += 1
-        kind = self._s.ports.engine.statements.kind(sql)
+        kind = self._kind(sql, origin)
         if self._counts(kind, origin):
             self._ordinal += 1
             if self._done_earlier(sql):
@@ -96,7 +96,7 @@ class Attempt:
         seconds = self._s.ports.clock.monotonic() - self._sent_at
         self._watch.stop()
         self._open_intent = None
-        kind = self._s.ports.engine.statements.kind(sql)
+        kind = self._kind(sql, origin)
         if self._logged and self._counts(kind, origin):
             statement_log.write(self._s.conn, self._s.ports.engine, self._record(sql, DONE))
         self._s.ports.emit(StatementDone(revision=self._step.revision.id, index=self._index, seconds=seconds))
@@ -174,6 +174,10 @@ class Attempt:
                 return False
             case _:
                 raise halfway.in_flight(self._s.ports, known, "the catalogue does not tell whether it took effect")
+
+    def _kind(self, sql: str, origin: Origin) -> StatementKind:
+        """Return what the statement is about; Alembic's own need no reading."""
+        return self._s.ports.engine.statements.kind(sql) if origin is Origin.REVISION else StatementKind.DATA
 
     @staticmethod
     def _counts(kind: StatementKind, origin: Origin) -> bool:

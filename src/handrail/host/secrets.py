@@ -35,5 +35,8 @@ def mask(text: str) -> str:
     """Return the text with every password in a URL or DSN, and every remembered secret, replaced by `***`."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, "***")
-    text = _PASSWORD_IN_URL.sub(r"\g<head>:***@", text)
-    return _PASSWORD_IN_DSN.sub(r"\g<head>***", text)
+    if "://" in text:
+        text = _PASSWORD_IN_URL.sub(r"\g<head>:***@", text)
+    if "=" in text:
+        text = _PASSWORD_IN_DSN.sub(r"\g<head>***", text)
+    return text
