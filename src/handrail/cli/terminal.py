@@ -65,8 +65,9 @@ class Terminal:
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
-        line = mask(_line(event))
+        line = _line(event)
         if line:
+            line = mask(line)
             self._last = time.monotonic()
             self._doing = line.strip()
             self._tell(line)
@@ -107,6 +108,8 @@ def _spinner() -> Spinner | None:
 def _line(event: Event) -> str:
     """Return what is told of an event, '' for nothing."""
     match event:
+        case StatementStarted() | StatementDone() | Committing() | RunEnded():
+            line = ""
         case Planned(plan=plan):
             steps = text.count(len(plan.steps), "step")
             line = f"plan: {steps} from {text.heads(plan.start)} to {text.heads(plan.goal)}"
@@ -118,8 +121,6 @@ def _line(event: Event) -> str:
             line = f"lease taken (token {token})"
         case VerifyStarted(heads=heads):
             line = f"verifying at {text.heads(heads)}"
-        case StatementStarted() | StatementDone() | Committing() | RunEnded():
-            line = ""
         case _:
             line = _step_line(event)
     return line

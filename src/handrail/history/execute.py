@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, event, select
@@ -116,6 +118,25 @@ def run(
     return ended
 
 
+#: Where a connection keeps the watch over the revision that runs on it.
+_WATCH = "handrail.watch"
+_listening: WeakSet[Dialect] = WeakSet()
+
+
+def _listen(dialect: Dialect) -> None:
+    """Ask the watch of the connection, if it has one, about each statement; told to a dialect once, for good."""
+    if dialect not in _listening:
+        _listening.add(dialect)
+        for name in ("do_execute", "do_executemany", "do_execute_no_params"):
+            event.listen(dialect, name, partial(_ask, name))
+
+
+def _ask(place: str, *arguments: Any) -> bool | None:
+    """Return what the watch says; the last argument of each of these events is the ExecutionContext."""
+    watch: _Watch | None = arguments[-1].root_connection.info.get(_WATCH)
+    return None if watch is None else watch.asked_at[place](*arguments)
+
+
 class _Watch:
     """Asks the hooks about every statement of one connection."""
 
@@ -126,23 +147,21 @@ class _Watch:
         self._fenced = fenced
         self._asking = False
         self._breach: HandrailError | None = None
+        self.asked_at: dict[str, Callable[..., bool | None]] = {
+            "do_execute": self._execute,
+            "do_executemany": self._executemany,
+            "do_execute_no_params": self._execute_no_params,
+        }
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Stand where the dialect hands a statement to the driver."""
-        dialect = self._conn.dialect
-        places: tuple[tuple[str, Callable[..., Any]], ...] = (
-            ("do_execute", self._execute),
-            ("do_executemany", self._executemany),
-            ("do_execute_no_params", self._execute_no_params),
-        )
-        for name, listener in places:
-            event.listen(dialect, name, listener)
+        _listen(self._conn.dialect)
+        self._conn.info[_WATCH] = self
         try:
             yield
         finally:
-            for name, listener in places:
-                event.remove(dialect, name, listener)
+            self._conn.info.pop(_WATCH, None)
 
     def before_commit(self, **_step: object) -> None:
         """Alembic's on_version_apply, after the project's own callbacks."""

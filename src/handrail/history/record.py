@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -21,11 +22,11 @@ from handrail.engines import base
 from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, Fenced, fence
 from handrail.history.graph import Graph, revision_map
-from handrail.history.guard import call_all
+from handrail.history.guard import call, call_all
 from handrail.history.mirror import Mirror
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
-from handrail.history.stage import Stage, heads_after
+from handrail.history.stage import Stage, compiled, heads_after
 from handrail.model.operation import Reading, RecordedRevision
 from handrail.model.revision import Direction, Revision
 
@@ -75,6 +76,8 @@ def record(
     the others are read all the same.
     """
     engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
+    for revision, _direction in steps:
+        call(partial(compiled, revision.source, str(revision.path)))
     nodes = revision_map(graph)
     jobs = list(_jobs(nodes, steps, heads, version_table_exists=version_table_exists))
     done: list[RecordedRevision] = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from functools import lru_cache
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from alembic.runtime.environment import EnvironmentContext
@@ -132,5 +133,11 @@ def load(revision: Revision) -> ModuleType:
     """Return the module of the revision's source text; nothing is read from disk or written to it."""
     module = ModuleType(revision.path.stem)
     module.__file__ = str(revision.path)
-    exec(compile(revision.source, str(revision.path), "exec"), module.__dict__)  # noqa: S102 - what Alembic does too
+    exec(compiled(revision.source, str(revision.path)), module.__dict__)  # noqa: S102 - what Alembic does too
     return module
+
+
+@lru_cache(maxsize=4096)  # once for reading it and for running it; the reading child inherits what we have
+def compiled(source: str, path: str) -> CodeType:
+    """Return the code of a revision's source text. Raises SyntaxError."""
+    return compile(source, path, "exec")
