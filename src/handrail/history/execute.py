@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, Dialect, event, select
 
 from handrail.errors import HandrailError, ProjectUnreadable
 from handrail.history.env_py import EnvPy
@@ -118,8 +118,8 @@ def run(
     return ended
 
 
-#: Where a connection keeps the watch over the revision that runs on it.
-_WATCH = "handrail.watch"
+#: The watch over the revision that runs on a connection; not kept in its `info`, which reconnects one that was lost.
+_watches: dict[Connection, _Watch] = {}
 _listening: WeakSet[Dialect] = WeakSet()
 
 
@@ -133,7 +133,7 @@ def _listen(dialect: Dialect) -> None:
 
 def _ask(place: str, *arguments: Any) -> bool | None:
     """Return what the watch says; the last argument of each of these events is the ExecutionContext."""
-    watch: _Watch | None = arguments[-1].root_connection.info.get(_WATCH)
+    watch = _watches.get(arguments[-1].root_connection)
     return None if watch is None else watch.asked_at[place](*arguments)
 
 
@@ -157,11 +157,11 @@ class _Watch:
     def listening(self) -> Iterator[None]:
         """Stand where the dialect hands a statement to the driver."""
         _listen(self._conn.dialect)
-        self._conn.info[_WATCH] = self
+        _watches[self._conn] = self
         try:
             yield
         finally:
-            self._conn.info.pop(_WATCH, None)
+            del _watches[self._conn]
 
     def before_commit(self, **_step: object) -> None:
         """Alembic's on_version_apply, after the project's own callbacks."""
