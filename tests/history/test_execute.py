@@ -93,15 +93,8 @@ class Database:
             revision = replace(revision, source=source)
         self.engine.before_step(conn)
         try:
-            return execute.run(
-                conn,
-                project=self.written.project,
-                graph=graph,
-                env=self.env,
-                revision=revision,
-                direction=direction,
-                hooks=hooks if hooks is not None else Log(),
-            )
+            driver = execute.Driver(conn, project=self.written.project, graph=graph, env=self.env)
+            return driver.run(revision, direction, hooks=hooks if hooks is not None else Log())
         finally:
             self.engine.after_step(conn)
 

@@ -79,6 +79,7 @@ def run() -> NoReturn:
     arguments = sys.argv[1:]
     status = main(arguments)
     sys.stdout.flush()
+    gc.freeze()  # or the interpreter searches everything for cycles on its way out, a sixth of a short command's time
     sys.exit(_delivered(arguments, status, out.failure))
 
 

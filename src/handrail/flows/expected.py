@@ -51,18 +51,10 @@ def _replay(ports: Ports, engine: Engine, way: list[Revision], server_major: int
         with engine.connect(Purpose.STATE) as conn:
             conn.execute(CreateSchema(ports.env.version_table_schema, if_not_exists=True))
     with engine.connect(Purpose.MIGRATE) as conn:
+        driver = execute.Driver(conn, project=ports.project, graph=ports.graph, env=ports.env)
         for revision in way:
             engine.before_step(conn)
-            raised = execute.run(
-                conn,
-                project=ports.project,
-                graph=ports.graph,
-                env=ports.env,
-                revision=revision,
-                direction=Direction.UPGRADE,
-                hooks=_Unwatched(),
-                heads=heads,
-            )
+            raised = driver.run(revision, Direction.UPGRADE, hooks=_Unwatched(), heads=heads)
             engine.after_step(conn)
             if raised is not None:
                 return _not_replayable(ports, engine, way, f"{revision.id}: {raised.summary}", server_major)

@@ -19,7 +19,7 @@ from handrail.errors import (
 )
 from handrail.flows.attempt import Attempt, Session
 from handrail.flows.bounds import Bounds
-from handrail.history import execute
+from handrail.history.execute import Driver
 from handrail.history.guard import Raised
 from handrail.journal import statement_log
 from handrail.model.effect import Blocker
@@ -41,6 +41,8 @@ class Stepper:
     def __init__(self, session: Session) -> None:
         self._s = session
         self._bounds = Bounds(session)
+        ports = session.ports
+        self._driver = Driver(session.conn, project=ports.project, graph=ports.graph, env=ports.env)
         self._done: list[str] = []
 
     def step(self, step: Step) -> None:
@@ -83,16 +85,7 @@ class Stepper:
     def _run(self, step: Step, tried: Attempt) -> Raised | None:
         self._s.ports.engine.before_step(self._s.conn)
         try:
-            return execute.run(
-                self._s.conn,
-                project=self._s.ports.project,
-                graph=self._s.ports.graph,
-                env=self._s.ports.env,
-                revision=step.revision,
-                direction=step.direction,
-                hooks=tried,
-                heads=self._s.heads,
-            )
+            return self._driver.run(step.revision, step.direction, hooks=tried, heads=self._s.heads)
         except LockHoldSpent as exc:
             raise self._held_too_long(step, exc) from exc
         except (StepFailed, FenceBreach) as exc:

@@ -17,7 +17,7 @@ from handrail.history.fence import Fence, Fenced, fence
 from handrail.history.graph import Graph, revision_map
 from handrail.history.guard import Raised, call
 from handrail.history.project import Project
-from handrail.history.stage import Stage
+from handrail.history.stage import Act, Stage
 from handrail.history.wire import Sent, is_begin
 from handrail.model.operation import Origin
 from handrail.model.revision import Direction, Revision
@@ -75,47 +75,39 @@ def refuse_driving(project: Project, env: EnvPy) -> None:
         )
 
 
-def run(
-    conn: Connection,
-    *,
-    project: Project,
-    graph: Graph,
-    env: EnvPy,
-    revision: Revision,
-    direction: Direction,
-    hooks: Hooks,
-    heads: tuple[str, ...] = (),
-) -> Raised | None:
-    """Perform one revision on `conn`, which must not be in a transaction; return what it raised, rolled back.
+class Driver:
+    """Performs one revision after the other on a connection that nobody else uses meanwhile."""
 
-    `heads` are the rows of the version table where the caller knows them; they are looked up where it gives none.
+    def __init__(self, conn: Connection, *, project: Project, graph: Graph, env: EnvPy) -> None:
+        refuse_driving(project, env)
+        self._conn = conn
+        self._env = env
+        self._stage = Stage(env=env, nodes=revision_map(graph), connection=conn)
 
-    The code that runs is `revision.source`, whatever the file holds by now. Raises the HandrailError of a hook and
-    FenceBreach for a connection of the revision's own, after the rollback, and ProjectUnreadable for an env.py that
-    drives.
-    """
-    refuse_driving(project, env)
-    if conn.in_transaction():
-        conn.rollback()  # a look began it; Alembic would leave the COMMIT to whoever began it
-    standing = heads or version_rows(conn, env)
-    with fence(Fence.REFUSE) as fenced:
-        stage = Stage(
-            env=env,
-            nodes=revision_map(graph),
-            revision=revision,
-            direction=direction,
-            connection=conn,
-            heads=standing or (),
-            create_version_table=standing is None,
-        )
-        watch = _Watch(conn, stage, hooks, fenced)
-        with watch.listening():
-            try:
-                ended = call(lambda: stage.perform(watch.before_commit))
-            finally:
-                call(conn.rollback)  # a broken connection has nothing to roll back
-    watch.raise_breach()
-    return ended
+    def run(
+        self, revision: Revision, direction: Direction, *, hooks: Hooks, heads: tuple[str, ...] = ()
+    ) -> Raised | None:
+        """Perform one revision; return what it raised, rolled back.
+
+        `heads` are the rows of the version table where the caller knows them; they are looked up where it gives none.
+
+        The code that runs is `revision.source`, whatever the file holds by now. Raises the HandrailError of a hook and
+        FenceBreach for a connection of the revision's own, after the rollback.
+        """
+        conn, stage = self._conn, self._stage
+        if conn.in_transaction():
+            conn.rollback()  # a look began it; Alembic would leave the COMMIT to whoever began it
+        standing = heads or version_rows(conn, self._env)
+        act = Act(revision=revision, direction=direction, heads=standing or (), create_version_table=standing is None)
+        with fence(Fence.REFUSE) as fenced:
+            watch = _Watch(conn, stage, hooks, fenced)
+            with watch.listening():
+                try:
+                    ended = call(lambda: stage.perform(act, watch.before_commit))
+                finally:
+                    call(conn.rollback)  # a broken connection has nothing to roll back
+        watch.raise_breach()
+        return ended
 
 
 #: The watch over the revision that runs on a connection; not kept in its `info`, which reconnects one that was lost.

@@ -26,7 +26,7 @@ from handrail.history.guard import call, call_all
 from handrail.history.mirror import Mirror
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
-from handrail.history.stage import Stage, compiled, heads_after
+from handrail.history.stage import Act, Stage, compiled, heads_after
 from handrail.model.operation import Reading, RecordedRevision
 from handrail.model.revision import Direction, Revision
 
@@ -45,14 +45,6 @@ _SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 _BUG = 70
 
 _exit = os._exit  # the fence replaces it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    revision: Revision
-    direction: Direction
-    heads: tuple[str, ...]
-    create_version_table: bool
 
 
 def record(
@@ -79,25 +71,25 @@ def record(
     for revision, _direction in steps:
         call(partial(compiled, revision.source, str(revision.path)))
     nodes = revision_map(graph)
-    jobs = list(_jobs(nodes, steps, heads, version_table_exists=version_table_exists))
+    acts = list(_acts(nodes, steps, heads, version_table_exists=version_table_exists))
     done: list[RecordedRevision] = []
     with fence(Fence.NULL, server_major=server_major) as fenced:
         null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
         reader = _Reader(fenced=fenced, null=null, env=env, nodes=nodes, engine=engine, limit_s=limit_s)
-        while len(done) < len(jobs):
-            done += reader.read(jobs[len(done) :], None if done else shadow)
+        while len(done) < len(acts):
+            done += reader.read(acts[len(done) :], None if done else shadow)
     return tuple(done)
 
 
-def _jobs(
+def _acts(
     nodes: RevisionMap,
     steps: Sequence[tuple[Revision, Direction]],
     heads: tuple[str, ...],
     *,
     version_table_exists: bool,
-) -> Iterator[_Job]:
+) -> Iterator[Act]:
     for revision, direction in steps:
-        yield _Job(revision=revision, direction=direction, heads=heads, create_version_table=not version_table_exists)
+        yield Act(revision=revision, direction=direction, heads=heads, create_version_table=not version_table_exists)
         heads = heads_after(nodes, heads, revision, direction)
         version_table_exists = True
 
@@ -117,14 +109,14 @@ class _Reader:
     engine: base.Engine
     limit_s: float
 
-    def read(self, jobs: list[_Job], shadow: base.Shadow | None) -> list[RecordedRevision]:
-        """Return the readings of the first jobs, up to one whose code ended the child; at least one."""
+    def read(self, acts: list[Act], shadow: base.Shadow | None) -> list[RecordedRevision]:
+        """Return the readings of the first acts, up to one whose code ended the child; at least one."""
         receiving, sending = os.pipe()
         gc.freeze()  # the child's collector must not touch, and so copy, all that the parent has in memory
         child = os.fork()
         if child == 0:
             os.close(receiving)
-            self._read_in_child(jobs, shadow, sending)
+            self._read_in_child(acts, shadow, sending)
         gc.unfreeze()
         os.close(sending)
         done: list[RecordedRevision] = []
@@ -133,20 +125,20 @@ class _Reader:
             with os.fdopen(receiving, "rb", buffering=0) as pipe:
                 for line in _lines(pipe.fileno(), self.limit_s):
                     done.append(msgspec.json.decode(line, type=RecordedRevision))
-                    if len(done) == len(jobs):
+                    if len(done) == len(acts):
                         return done
                 ended = True
         except TimeoutError:
-            return [*done, _failed(jobs[len(done)], f"it did not come to an end within {self.limit_s:g} s")]
+            return [*done, _failed(acts[len(done)], f"it did not come to an end within {self.limit_s:g} s")]
         finally:
             if not ended:
                 os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-        return [*done, _failed(jobs[len(done)], self._reason(jobs[len(done)], status))]
+        return [*done, _failed(acts[len(done)], self._reason(acts[len(done)], status))]
 
-    def _reason(self, job: _Job, status: int) -> str:
+    def _reason(self, act: Act, status: int) -> str:
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BUG:
-            raise RuntimeError(f"reading {job.direction.value}() of {job.revision.id} failed in Handrail's own code")
+            raise RuntimeError(f"reading {act.direction.value}() of {act.revision.id} failed in Handrail's own code")
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if number == signal.SIGXCPU:
             return f"it used more than {self.limit_s:g} s of CPU time"
@@ -154,36 +146,30 @@ class _Reader:
             return f"the process that was reading it was ended by signal {number}"
         return "its code ended the process that was reading it"
 
-    def _read_in_child(self, jobs: list[_Job], shadow: base.Shadow | None, sending: int) -> NoReturn:
+    def _read_in_child(self, acts: list[Act], shadow: base.Shadow | None, sending: int) -> NoReturn:
         status = _BUG
         try:
             _silence()
             with Mirror(shadow) as mirror:
-                for job in jobs:
+                stage: Stage | None = None
+                for act in acts:
                     _limit(self.limit_s)
-                    line = msgspec.json.encode(self._recorded(job, mirror)) + b"\n"
+                    if stage is None or not stage.usable:
+                        stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
+                    line = msgspec.json.encode(self._recorded(stage, act, mirror)) + b"\n"
                     while line:
                         line = line[os.write(sending, line) :]
             status = 0
         finally:
             _exit(status)
 
-    def _recorded(self, job: _Job, mirror: Mirror) -> RecordedRevision:
-        with self.null.connect() as connection:
-            stage = Stage(
-                env=self.env,
-                nodes=self.nodes,
-                revision=job.revision,
-                direction=job.direction,
-                connection=connection,
-                heads=job.heads,
-                create_version_table=job.create_version_table,
-            )
-            recorder = Recorder(stage, statements=self.engine.statements, mirror=mirror)
-            self.fenced.listener = recorder
-            with recorder.recording(self.null):
-                ended = call_all(stage.perform)
-            self.fenced.listener = None
+    def _recorded(self, stage: Stage, act: Act, mirror: Mirror) -> RecordedRevision:
+        recorder = Recorder(stage, act, statements=self.engine.statements, mirror=mirror)
+        self.fenced.listener = recorder
+        with recorder.recording(self.null):
+            ended = call_all(partial(stage.perform, act))
+        stage.connection.rollback()  # what the revision began and never ended
+        self.fenced.listener = None
         return recorder.result(ended)
 
 
@@ -202,10 +188,10 @@ def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
     raise TimeoutError
 
 
-def _failed(job: _Job, reason: str) -> RecordedRevision:
+def _failed(act: Act, reason: str) -> RecordedRevision:
     return RecordedRevision(
-        revision=job.revision.id,
-        direction=job.direction,
+        revision=act.revision.id,
+        direction=act.direction,
         reading=Reading.FAILED,
         reason=reason,
         operations=(),

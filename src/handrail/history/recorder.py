@@ -17,7 +17,7 @@ from handrail.history.description import describe
 from handrail.history.guard import Raised, caller
 from handrail.history.mirror import Mirror
 from handrail.history.nulldb import NullConnection
-from handrail.history.stage import Stage
+from handrail.history.stage import Act, Stage
 from handrail.history.surroundings import replaced
 from handrail.history.wire import Sent, ends_transaction, is_begin
 from handrail.model.operation import Operation, Origin, Place, Reading, RecordedRevision, Statement, StatementKind
@@ -38,11 +38,12 @@ class TooMany(BaseException):
 class Recorder:
     """The tape of one revision."""
 
-    def __init__(self, stage: Stage, *, statements: Statements, mirror: Mirror) -> None:
+    def __init__(self, stage: Stage, act: Act, *, statements: Statements, mirror: Mirror) -> None:
         self._stage = stage
+        self._act = act
         self._mirror = mirror
         self._reads = statements
-        self._files = frozenset({str(stage.revision.path)})
+        self._files = frozenset({str(act.revision.path)})
         self._operations: list[Operation] = []
         self._statements: list[Statement] = []
         self._doubts: list[str] = []
@@ -57,8 +58,8 @@ class Recorder:
         if reading is not Reading.EXACT:
             self._mirror.lose()
         return RecordedRevision(
-            revision=self._stage.revision.id,
-            direction=self._stage.direction,
+            revision=self._act.revision.id,
+            direction=self._act.direction,
             reading=reading,
             reason=reason,
             operations=tuple(self._operations),

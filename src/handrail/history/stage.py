@@ -76,48 +76,81 @@ def heads_along(
     return heads
 
 
-@dataclass(kw_only=True)
-class Stage:
-    """One revision about to be performed on one connection.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One revision about to be performed.
 
     `heads` are the rows of the version table. Where `create_version_table` is set the table is created inside the
-    revision's own transaction, so that a first revision that fails leaves nothing behind. `origin` is who sends
-    statements at the moment.
+    revision's own transaction, so that a first revision that fails leaves nothing behind.
     """
 
-    env: EnvPy
-    nodes: RevisionMap
     revision: Revision
     direction: Direction
-    connection: Connection
     heads: tuple[str, ...]
     create_version_table: bool
-    origin: Origin = Origin.ALEMBIC
 
-    def perform(self, on_version_apply: Callable[..., None] | None = None) -> None:
+
+class Stage:
+    """One connection, and around it Alembic's contexts for one revision after the other.
+
+    `origin` is who sends statements at the moment.
+    """
+
+    def __init__(self, *, env: EnvPy, nodes: RevisionMap, connection: Connection) -> None:
+        self.connection = connection
+        self.origin = Origin.ALEMBIC
+        self._env = env
+        self._nodes = nodes
+        self._act: Act | None = None
+        self._before_commit: Callable[..., None] | None = None
+        self._kept: EnvironmentContext | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the last revision came to its end, so that the next one finds the contexts as they should be."""
+        return self._kept is not None
+
+    def perform(self, act: Act, before_commit: Callable[..., None] | None = None) -> None:
         """Run the revision through MigrationContext, in the transaction that it opens and commits itself.
 
-        `on_version_apply` is called after the project's own callbacks, when the version row is written and nothing is
+        `before_commit` is called after the project's own callbacks, when the version row is written and nothing is
         committed. Raises whatever the revision raises, after the rollback.
         """
-        options = dict(self.env.options)
+        self._act, self._before_commit = act, before_commit
+        environment, self._kept = self._kept or self._configured(), None
+        with environment, self._env.entered():
+            environment.run_migrations(**self._env.run_args)
+        self._kept = environment
+
+    def _configured(self) -> EnvironmentContext:
+        options = dict(self._env.options)
         callbacks = options.pop("on_version_apply", None) or ()
         callbacks = (callbacks,) if callable(callbacks) else tuple(callbacks)
         # Both engines' connections take DDL into transactions, whatever Alembic believes of SQLite.
         options |= {"transaction_per_migration": True, "transactional_ddl": True}
-        options["on_version_apply"] = (*callbacks, on_version_apply) if on_version_apply else callbacks
-        with EnvironmentContext(self.env.config, self.env.script, fn=self._steps) as environment, self.env.entered():
-            environment.configure(connection=self.connection, **options)
-            context: Any = environment.get_context()
-            context.get_current_heads = lambda: self.heads
-            context._ensure_version_table = lambda: None  # noqa: SLF001 - done in the revision's transaction
-            environment.run_migrations(**self.env.run_args)
+        options["on_version_apply"] = (*callbacks, self._applied)
+        environment = EnvironmentContext(self._env.config, self._env.script, fn=self._steps)
+        environment.configure(connection=self.connection, **options)
+        context: Any = environment.get_context()
+        context.get_current_heads = lambda: self._the_act.heads
+        context._ensure_version_table = lambda: None  # noqa: SLF001 - done in the revision's transaction
+        return environment
+
+    @property
+    def _the_act(self) -> Act:
+        assert self._act is not None, "Alembic asks only while a revision is performed"
+        return self._act
+
+    def _applied(self, **step: object) -> None:
+        if self._before_commit is not None:
+            self._before_commit(**step)
 
     def _steps(self, _heads: object, context: MigrationContext) -> Iterator[Step]:
-        function = getattr(load(self.revision), self.direction.value)
+        act = self._the_act
+        function = getattr(load(act.revision), act.direction.value)
 
         def migration_fn(**arguments: Any) -> None:
-            if self.create_version_table:
+            if act.create_version_table:
                 context._version.create(self.connection)  # noqa: SLF001 - Alembic's own way, at a better time
             self.origin = Origin.REVISION
             try:
@@ -125,8 +158,8 @@ class Stage:
             finally:
                 self.origin = Origin.ALEMBIC
 
-        migration_fn.__name__ = self.direction.value
-        yield Step(self.nodes, self.revision, self.direction, migration_fn)
+        migration_fn.__name__ = act.direction.value
+        yield Step(self._nodes, act.revision, act.direction, migration_fn)
 
 
 def load(revision: Revision) -> ModuleType:

@@ -53,6 +53,7 @@ _SETTINGS = {
         "lock_timeout": "5s",
         "idle_in_transaction_session_timeout": "60s",
         "jit": "off",
+        "plan_cache_mode": "force_generic_plan",  # the look for blockers takes longer to plan than to run
     },
     # What a role or database is set to must not end a long index build; each step bounds its own locks.
     Purpose.MIGRATE: {
@@ -180,7 +181,8 @@ def _session_parameters(url: URL, purpose: Purpose, run: str) -> dict[str, Any]:
     if url.get_driver_name() in _LIBPQ_DRIVERS:
         parameters |= {name: value for name, value in _LIBPQ_PARAMETERS.items() if name not in url.query}
     if url.get_driver_name() == OUR_DRIVER:
-        parameters["prepare_threshold"] = None  # poolers and DDL make prepared statements fail
+        # Poolers and DDL make prepared statements fail; what a run looks at between its steps is neither's business.
+        parameters["prepare_threshold"] = 1 if purpose is Purpose.STATE else None
     if purpose is Purpose.READ:
         own = url.query.get("options", os.environ.get("PGOPTIONS", ""))  # ours would replace libpq's own look there
         ours = " ".join(f"-c {name}={value}" for name, value in _READ_SETTINGS.items())
