@@ -13,6 +13,7 @@ from handrail.host.process import die_with_parent
 #: A skip for any other reason fails the run.
 ALLOWED_SKIPS = frozenset(
     {
+        "needs Chromium",
         "needs Linux",
         "needs MariaDB (HANDRAIL_TEST_MARIADB_URL)",
         "needs a second PostgreSQL (HANDRAIL_TEST_POSTGRESQL_URL)",

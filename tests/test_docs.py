@@ -90,6 +90,13 @@ def handrail(*arguments: str) -> str:
     return done.stdout
 
 
+def options(*command: str) -> set[str]:
+    """The options of a command, and of the commands below it."""
+    listing = handrail(*command, "--help")
+    below = re.findall(r"^  ([a-z-]+)", listing.partition("Commands:")[2], re.MULTILINE)
+    return set(OPTION.findall(listing)).union(*(options(*command, name) for name in below))
+
+
 def test_every_code_block_is_of_a_kind_that_is_tested() -> None:
     kinds = {match["language"] for path in PAGES for match in FENCE.finditer(path.read_text())}
     assert kinds <= {"", "console", "toml", "python"}
@@ -161,7 +168,7 @@ def test_every_command_has_a_page_and_a_line_in_the_readme() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_page_of_a_command_lists_its_options(command: str) -> None:
-    offered = set(OPTION.findall(handrail(command, "--help"))) - {"--help"}
+    offered = options(command) - {"--help"}
     page = (ROOT / "docs" / "commands" / f"{command}.md").read_text()
     listed = {option for cell in OPTION_ROW.findall(page) for option in re.findall(r"--[a-z][a-z-]*", cell)}
     assert listed == offered

@@ -1,38 +1,51 @@
-"""Every example of every rule, run on every engine that the rule names."""
+"""Every example of every rule: read as claimed, and run on every engine that the rule names."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from handrail import registry, rules
-from handrail.engines.base import Purpose
-from handrail.errors import StepFailed
-from handrail.flows import apply
-from handrail.flows.apply import ApplyRequest
-from handrail.flows.ports import Ports, project_ports, target_ports
-from handrail.model.rule import Example, Rule
+from handrail.engines.base import ENGINES, Purpose, for_url
+from handrail.flows.ports import review_ports
+from handrail.flows.review import ReviewRequest, review
+from handrail.model.action import UNKNOWN
+from handrail.model.finding import Finding
+from handrail.model.rule import EVERY_ENGINE, Example, Rule
+from handrail.model.schema import Snapshot, diff
 
 SHELF = sorted(path.stem for path in Path(rules.__path__[0]).glob("[!_]*.py"))
 _ENV_PY = """
+import os
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
+from sqlalchemy.pool import NullPool
 
-with create_engine("sqlite://").connect() as connection:
-    context.configure(connection=connection)
+engine = create_engine(os.environ["HANDRAIL_TEST_URL"], poolclass=NullPool)
+if engine.dialect.name == "sqlite":
+    event.listen(engine, "connect", lambda connection, _record: setattr(connection, "isolation_level", None))
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+with engine.connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=True, transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()
 """
-_REVISION = '''"""The example."""
+_REVISION = '''"""{docstring}"""
 
 from alembic import op
 import sqlalchemy as sa
 
-revision = "e1"
-down_revision = None
+revision = "{id}"
+down_revision = {parent}
 
 
 def upgrade():
@@ -40,7 +53,7 @@ def upgrade():
 
 
 def downgrade():
-    pass
+{downgrade}
 '''
 
 
@@ -48,52 +61,154 @@ def module(stem: str) -> object:
     return __import__(f"handrail.rules.{stem}", fromlist=["RULE"])
 
 
-def executed() -> Iterator[object]:
+def examples() -> Iterator[object]:
     """Each example of the shelf on each engine, with a readable name."""
     for name, rule in registry.rules().items():
         for number, example in enumerate(rule.examples, start=1):
-            for engine in sorted(rule.engines):
+            for engine in sorted((example.engines or rule.engines).intersection(ENGINES)):
                 claim = "flagged" if example.flagged else "clean"
                 yield pytest.param(rule, example, engine, id=f"{name}-{number}-{claim}-{engine}")
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ports:
-    """A project of one revision, the example, on a fresh database in which the scene is set."""
-    example: Example = request.getfixturevalue("example")
-    url: str = request.getfixturevalue(f"{request.getfixturevalue('engine')}_url")
-    monkeypatch.setenv("HANDRAIL_TEST_URL", url)
-    versions = tmp_path / "migrations" / "versions"
+def write(folder: Path, example: Example, bodies: tuple[str, ...]) -> Path:
+    """Write a project: the scene, the earlier revisions, then `bodies`, of which the first one is the example's."""
+    versions = folder / "migrations" / "versions"
     versions.mkdir(parents=True)
-    body = indent(dedent(example.body).strip(), "    ")
-    (versions / "e1_example.py").write_text(_REVISION.format(body=body))
-    (tmp_path / "migrations" / "env.py").write_text(_ENV_PY)
-    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
-    (tmp_path / "handrail.toml").write_text('[environments.main]\nurl = "env:HANDRAIL_TEST_URL"\n')
-    read = project_ports(tmp_path)
-    ports = target_ports(read, read.settings.environment("main"), emit=lambda _event: None)
-    with ports.engine.connect(Purpose.STATE) as conn:
-        for sql in example.given:
-            conn.exec_driver_sql(sql)
-    return ports
+    scene = "\n".join(f"op.execute({sql!r})" for sql in example.given) or "pass"
+    chain = [("s0", scene), *((f"s{n}", body) for n, body in enumerate(example.earlier, start=1))]
+    chain += [(example.id if n == 1 else f"e{n}", body) for n, body in enumerate(bodies, start=1)]
+    parent: str | None = None
+    for id_, body in chain:
+        first = id_ == example.id
+        source = _REVISION.format(
+            docstring=example.docstring if first else "Set the scene.",
+            id=id_,
+            parent=repr((parent, *example.merges) if first and example.merges else parent),
+            body=_block(body),
+            downgrade=_block(example.downgrade if first else "pass"),
+        )
+        (versions / (example.file if first else f"{id_}_set_the_scene.py")).write_text(source)
+        parent = id_
+    for name, source in example.others:
+        (versions / name).write_text(source)
+    (folder / "migrations" / "env.py").write_text(_ENV_PY)
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
+    return folder
 
 
-@pytest.mark.parametrize(("rule", "example", "engine"), list(executed()))
-def test_an_example_is_flagged_as_claimed_and_ends_as_claimed(
-    rule: Rule, example: Example, engine: str, project: Ports
-) -> None:
-    rehearsed, _ = apply.dry_run(project, ApplyRequest())
-    found = [finding for finding in rehearsed.plan.findings if finding.rule == rule.name]
-    assert bool(found) is example.flagged
-    assert all(f.what and f.why and f.fix and f.revision == "e1" and f.severity is rule.severity for f in found)
-    assert all(f.place is None or f.place.file.endswith("e1_example.py") for f in found)
+def _block(body: str) -> str:
+    return indent(dedent(body).strip() or "pass", "    ")
 
-    if example.flagged and rule.name.startswith("fail-"):
-        with pytest.raises(StepFailed, match="failed"):
-            apply.apply(project, ApplyRequest(), lambda _plan: None)
+
+def found(folder: Path, rule: Rule, example: Example, engine: str, ids: frozenset[str]) -> list[Finding]:
+    """Return what the rule says of those revisions."""
+    outcome = review(
+        review_ports(folder),
+        ReviewRequest(everything=True, engine=engine, sizes=example.sizes or UNKNOWN, enable=frozenset({rule.name})),
+    )
+    return [f for f in outcome.findings if f.rule == rule.name and (f.revision in ids or not f.revision)]
+
+
+@pytest.mark.parametrize(("rule", "example", "engine"), list(examples()))
+def test_an_example_is_flagged_as_claimed(rule: Rule, example: Example, engine: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, example, (example.body,))
+    findings = found(folder, rule, example, engine, frozenset({example.id}))
+    assert bool(findings) is example.flagged
+    assert all(f.what and f.why and f.fix for f in findings)
+    assert all(f.place is None or Path(f.place.file).is_file() for f in findings)
+
+
+def test_the_page_on_writing_rules_shows_a_rule_as_it_is() -> None:
+    page = Path(__file__).parents[1] / "docs" / "writing-rules.md"
+    assert (Path(rules.__path__[0]) / "lock_index_create.py").read_text() in page.read_text()
+
+
+@pytest.mark.parametrize(("rule", "example", "engine"), [p for p in examples() if p.values[1].rewrite])  # type: ignore[attr-defined]
+def test_what_is_written_instead_is_not_flagged(rule: Rule, example: Example, engine: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, example, example.rewrite)
+    ids = frozenset({example.id, *(f"e{n}" for n in range(2, len(example.rewrite) + 1))})
+    assert found(folder, rule, example, engine, ids) == []
+
+
+@contextmanager
+def place(engine: str, request: pytest.FixtureRequest, name: str, file: str) -> Iterator[URL]:
+    """A place of its own for one example: a schema on PostgreSQL, a file on SQLite, a database on MariaDB."""
+    if engine == "sqlite":
+        yield make_url(f"sqlite:///{request.getfixturevalue('tmp_path') / file}.db")
+        return
+    if engine == "mysql":
+        url = os.environ.get("HANDRAIL_TEST_MARIADB_URL")
+        if not url:
+            pytest.skip("needs MariaDB (HANDRAIL_TEST_MARIADB_URL)")
+        create, drop, own = f"CREATE DATABASE {name}", f"DROP DATABASE {name}", make_url(url).set(database=name)
     else:
-        outcome = apply.apply(project, ApplyRequest(), lambda _plan: None).outcome
-        assert outcome.plan.goal == ("e1",)
+        url = request.getfixturevalue("shared_postgresql_url")
+        create, drop = f"CREATE SCHEMA {name}", f"DROP SCHEMA {name} CASCADE"
+        own = make_url(url).update_query_dict({"options": f"-csearch_path={name}"})
+    admin = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as conn:
+        conn.execute(text(create))
+        try:
+            yield own
+        finally:
+            conn.execute(text(drop))
+
+
+@pytest.fixture(scope="module")
+def shared_postgresql_url(handrail_postgresql: object) -> Iterator[str]:
+    """One database for all examples; each has a schema of its own in it."""
+    from handrail.engines.postgresql.sandbox import fresh_database  # noqa: PLC0415 - only where it is used
+
+    with fresh_database(handrail_postgresql) as url:  # type: ignore[arg-type]  # the plugin's own server
+        yield url
+
+
+def migrate(folder: Path, url: URL, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDRAIL_TEST_URL", url.render_as_string(hide_password=False))
+    config = Config(folder / "alembic.ini")
+    if target == "back":
+        command.downgrade(config, "-1")
+    else:
+        command.upgrade(config, target)
+
+
+def schema(url: URL) -> Snapshot:
+    engine = for_url(url)
+    with engine.connect(Purpose.READ) as conn:
+        return engine.catalog.snapshot(conn)
+
+
+@pytest.mark.parametrize(("rule", "example", "engine"), [p for p in examples() if not p.values[1].not_run])  # type: ignore[attr-defined]
+def test_an_example_runs_as_claimed(
+    rule: Rule,
+    example: Example,
+    engine: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    before = f"s{len(example.earlier)}"
+    with place(engine, request, "an_example", "written") as url:
+        folder = write(tmp_path / "written", example, (example.body,))
+        migrate(folder, url, before, monkeypatch)
+        if example.fails:
+            with pytest.raises(Exception, match=r"."):
+                migrate(folder, url, example.id, monkeypatch)
+            return
+        migrate(folder, url, example.id, monkeypatch)
+        as_written = schema(url)
+        if example.back_fails:
+            with pytest.raises(Exception, match=r"."):
+                migrate(folder, url, "back", monkeypatch)
+        elif example.downgrade.strip() != "pass":
+            migrate(folder, url, "back", monkeypatch)
+    if not example.rewrite:
+        return
+    with place(engine, request, "an_example", "instead") as url:
+        folder = write(tmp_path / "instead", example, example.rewrite)
+        migrate(folder, url, "heads", monkeypatch)
+        differences = [] if example.leaves_out else [d.describe() for d in diff(as_written, schema(url))]
+        assert differences == []
 
 
 @pytest.mark.parametrize("stem", SHELF)
@@ -102,9 +217,9 @@ def test_a_rule_is_named_by_its_file_and_explains_itself(stem: str) -> None:
     assert rule.name == stem.replace("_", "-")
     assert registry.rules()[rule.name] is rule
     assert rule.source.startswith("https://")
-    assert rule.engines <= {"postgresql", "sqlite"}
     assert rule.engines
-    text = module(stem).__doc__ or ""
+    assert rule.engines <= EVERY_ENGINE
+    body = module(stem).__doc__ or ""
     for part in ("What happens:", "Why:", "The safe way:"):
-        assert part in text
+        assert part in body
     assert {example.flagged for example in rule.examples} == {True, False}

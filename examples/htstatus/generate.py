@@ -48,7 +48,8 @@ class Size:
 
 SIZES = {
     "tiny": Size(users=3, teams=2, players=50, dates=4, matches=90, appearances=900),
-    "small": Size(users=50, teams=40, players=1_000, dates=40, matches=4_000, appearances=56_000),
+    "small": Size(users=20, teams=16, players=200, dates=20, matches=600, appearances=6_000),
+    "tour": Size(users=50, teams=40, players=1_000, dates=40, matches=4_000, appearances=56_000),
     "medium": Size(users=500, teams=400, players=10_000, dates=40, matches=50_000, appearances=700_000),
 }
 
@@ -219,10 +220,12 @@ def copy(connection, table, columns, rows):
 
 
 def generate(connection, size, seed=1):
-    """Fill the tables that exist. Raises RuntimeError where there are users already."""
+    """Fill the tables that exist. Raises RuntimeError where they do not, or there are users already."""
     metadata = sa.MetaData()
     metadata.reflect(connection)
     tables = metadata.tables
+    if "appearances" not in tables:
+        raise RuntimeError("there are no tables in this database yet: `alembic upgrade head` makes them")
     users = tables["users"]
     if connection.scalar(sa.select(sa.func.count()).select_from(users)):
         raise RuntimeError("there are users in this database already; nothing was written")
@@ -241,10 +244,11 @@ def generate(connection, size, seed=1):
 
 def main():
     parser = argparse.ArgumentParser(description="Fill an empty HTStatus database")
+    parser.add_argument("--environment", choices=database.DATABASES, default=database.DEVELOPMENT)
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    engine = sa.create_engine(database.url())
+    engine = sa.create_engine(database.url(options.environment))
     try:
         with engine.begin() as connection:
             generate(connection, SIZES[options.size], options.seed)

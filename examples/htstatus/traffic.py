@@ -134,6 +134,7 @@ class Figures:
             "p99_ms": milliseconds(ordered[len(ordered) * 99 // 100]),
             "max_ms": milliseconds(ordered[-1]),
             "longest_stall_ms": milliseconds(max(gaps, default=0.0)),
+            "per_second": round(len(gaps) / max(sum(gaps), 1.0), 1),
         }
 
 

@@ -27,6 +27,7 @@ _NOT_KEYS = frozenset({"root", "name"})
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST_S = 100 * 365 * 86400.0
+_MOST_COMPRESSED = 9
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(\w{3})(?:-(\w{3}))?\s+(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(\S+))?", re.IGNORECASE)
 
@@ -51,6 +52,41 @@ class LockPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPolicy:
+    """Where backups go, how many stay, and how they are made.
+
+    `encrypt_to` are age or SSH recipients. `command` makes a backup by other means, for what is too large to dump, and
+    `proof` restores it. `max_age` is how old a proof may be that still counts. `jobs` restore at a time; `compress` is
+    0 (none) to 9. Raises ValueError for numbers that cannot be.
+    """
+
+    directory: str = "backups"
+    keep: int = 10
+    encrypt_to: str | tuple[str, ...] = ()
+    command: str = ""
+    proof: str = ""
+    max_age: timedelta = timedelta(days=1)
+    jobs: int = 2
+    compress: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what no backup could be made with."""
+        if self.keep < 1 or self.jobs < 1:
+            raise ValueError("keep and jobs are 1 or more")
+        if not 0 <= self.compress <= _MOST_COMPRESSED:
+            raise ValueError(f"compress is 0 (none) to {_MOST_COMPRESSED}")
+        if bool(self.command) != bool(self.proof):
+            raise ValueError("command and proof belong together: one makes the backup, the other restores it")
+        if self.command and self.recipients:
+            raise ValueError("encrypt_to is for archives of Handrail's own; command encrypts by itself")
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Whom archives are encrypted to, () for nobody."""
+        return tuple(self.encrypt_to.split()) if isinstance(self.encrypt_to, str) else self.encrypt_to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """One environment's policy. `url` is `env:NAME`, `file:PATH`, `command:...` or a URL; resolved by `host.urls`.
 
@@ -66,9 +102,18 @@ class Environment:
     requires: tuple[str, ...] = ()
     window: Window | None = None
     lock: LockPolicy = field(default_factory=LockPolicy)
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
     oldest_transaction: timedelta = timedelta(hours=1)
     lease_wait: timedelta = timedelta(seconds=30)
     on_failure: OnFailure = OnFailure.STOP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewPolicy:
+    """Which rules are on: `enable` names rules of style, which are off otherwise, `disable` those to leave out."""
+
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +124,13 @@ class Settings:
     alembic: str = ""
     journal: str = ".handrail/journal.db"
     rules_from: str = ""
+    review: ReviewPolicy = field(default_factory=ReviewPolicy)
     environments: dict[str, Environment] = field(default_factory=dict)
+
+    @property
+    def rules_after(self) -> tuple[str, ...]:
+        """The revisions of `rules_from`: those and what is below them are left alone by the rules of style."""
+        return tuple(name for name in re.split(r"[\s,]+", self.rules_from) if name)
 
     def environment(self, name: str | None) -> Environment:
         """Return the environment of that name, or the only one there is. Raises UsageRefused or SettingsInvalid."""
@@ -117,7 +168,11 @@ def load(root: Path) -> Settings:
     return _build(Settings, table, path, "", root=root)
 
 
-def _read(root: Path) -> tuple[Path, dict[str, Any]]:
+def find(root: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the file that the settings of `root` stand in, and their table; None where there are none yet.
+
+    Raises SettingsInvalid: a file that cannot be read, or two sources.
+    """
     own, project = root / "handrail.toml", root / "pyproject.toml"
     tool = _parse(project).get("tool") if project.is_file() else None
     inside = tool.get("handrail") if isinstance(tool, dict) else None
@@ -129,13 +184,18 @@ def _read(root: Path) -> tuple[Path, dict[str, Any]]:
         )
     if own.is_file():
         return own, _parse(own)
-    if inside is not None:
-        return project, inside
-    raise SettingsInvalid(
-        what="no settings of Handrail were found; nothing was touched",
-        why=f"neither handrail.toml nor [tool.handrail] in pyproject.toml exists in {root}",
-        fix='add [tool.handrail.environments.development] with url = "env:DATABASE_URL" to pyproject.toml',
-    )
+    return None if inside is None else (project, inside)
+
+
+def _read(root: Path) -> tuple[Path, dict[str, Any]]:
+    found = find(root)
+    if found is None:
+        raise SettingsInvalid(
+            what="no settings of Handrail were found; nothing was touched",
+            why=f"neither handrail.toml nor [tool.handrail] in pyproject.toml exists in {root}",
+            fix="handrail init writes them",
+        )
+    return found
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -38,9 +38,11 @@ class HandrailError(Exception):
     """A failure a person can act on.
 
     `what` says what happened and in which state the database is, `why` gives the reason, `fix` what to type next.
+    `report` is what to type for the whole story, '' where no run was begun.
     """
 
     exit: Exit = Exit.REFUSED
+    report: str = ""
 
     def __init__(self, *, what: str, why: str, fix: str) -> None:
         super().__init__(f"{what}: {why}")
@@ -143,6 +145,12 @@ class ConnectionLost(HandrailError):
     """The connection broke after the first statement; whether the step was committed is looked up on the next call."""
 
     exit = Exit.CONNECTION_LOST
+
+
+class BackupUnproved(HandrailError):
+    """A backup failed, or could not be proved by restoring it; nothing was applied."""
+
+    exit = Exit.BACKUP_UNPROVED
 
 
 class VerificationFailed(HandrailError):

@@ -44,11 +44,12 @@ def told(done: CompletedProcess[str], root: Path, exit_: int) -> str:
     document = json.loads(done.stdout)
     assert (document["schema"], document["kind"]) == (1, "error")
     error = document["error"]
-    assert set(error) == {"what", "why", "fix", "exit"}
+    assert set(error) - {"report"} == {"what", "why", "fix", "exit"}
     assert error["exit"] == exit_
     assert all(error[part].strip() for part in ("what", "why", "fix"))
     assert any(state in error["what"] for state in _STATES), error["what"]
-    text = f"handrail: {error['what']}\n  why: {error['why']}\n  fix: {error['fix']}\n"
+    report = f"  report: {error['report']}\n" if "report" in error else ""
+    text = f"handrail: {error['what']}\n  why: {error['why']}\n  fix: {error['fix']}\n{report}"
     assert done.stderr.endswith(text), "people read on stderr what machines read on stdout"
     assert "Traceback" not in done.stderr
     assert_no_secret(done.stdout + done.stderr, root)

@@ -19,7 +19,7 @@ from workbench import Workbench
 
 from handrail.cli.terminal import Terminal
 
-COMMANDS = ("demo", "status", "history", "apply", "resume", "rollback", "verify", "log")
+COMMANDS = ("demo", "status", "history", "apply", "resume", "rollback", "verify", "log", "report")
 _TIMEOUT_S = 60.0
 
 

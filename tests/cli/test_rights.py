@@ -77,7 +77,11 @@ def test_who_may_only_read_sees_where_the_database_stands_and_what_is_hidden_fro
 ) -> None:
     assert roles.bench.run(*APPLY).returncode == 0
     roles.bench.revision("aaa2", "aaa1", EMAIL)
-    roles.run("grant select on all tables in schema public to {role}", *granted)
+    roles.run(
+        "grant select on all tables in schema public to {role}",
+        "grant select on all sequences in schema public to {role}",
+        *granted,
+    )
     roles.as_role()
     status = roles.bench.run("status")
     assert status.returncode == 0, status.stdout + status.stderr

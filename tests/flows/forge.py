@@ -19,10 +19,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from handrail.cli import apply, history, log, main, resume, rollback, status, terminal, verify
+from handrail.cli import apply, backup, history, log, main, resume, rollback, status, terminal, verify
 from handrail.host.process import die_with_parent
 
-_COMMANDS = (apply, history, log, resume, rollback, status, verify)
+_COMMANDS = (apply, backup, history, log, resume, rollback, status, verify)
 _LATE = ("handrail.engines.postgresql", "handrail.engines.sqlite", "postgast")
 _START_S = 60.0
 _REQUEST_BYTES = 1 << 20

@@ -9,6 +9,7 @@ from projects import write, write_flask
 
 from handrail.errors import ProjectUnreadable
 from handrail.history.env_py import capture
+from handrail.model.session import SessionSettings
 
 URL = "postgresql+psycopg://u:p%40ss%25word@127.0.0.1:1/x"
 
@@ -72,9 +73,11 @@ def test_the_url_is_offered_wherever_an_env_py_reads_one(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("env_py", "reason"),
     [
-        (_online(before="connection.execute(text('SET ROLE owner'))"), "SET ROLE owner"),
         (_online(before="connection.exec_driver_sql('CREATE SCHEMA  app')"), "CREATE SCHEMA app' (env.py:"),
-        (_online(after="connection.execute(text('RESET ROLE'))"), "RESET ROLE"),
+        (_online(before="connection.exec_driver_sql('SET ROLE a; DROP TABLE t')"), "SET ROLE a; DROP TABLE t"),
+        (_online(before="connection.exec_driver_sql('SET default_transaction_read_only = off')"), "read_only = off"),
+        (_online(after="connection.execute(text('GRANT ALL ON t TO app'))"), "GRANT ALL ON t TO app"),
+        (_online(after="connection.execute(text('CREATE SCHEMA IF NOT EXISTS late'))"), "CREATE SCHEMA IF NOT EXISTS"),
         (_online(before="connection.connection.cursor().execute('SET x = 1')"), "SET x = 1"),
         (
             _online(connect="engine.execution_options(schema_translate_map={None: 'app'}).connect()"),
@@ -82,8 +85,46 @@ def test_the_url_is_offered_wherever_an_env_py_reads_one(tmp_path: Path) -> None
         ),
         (_online(before="connection = connection.execution_options(isolation_level='AUTOCOMMIT')"), "AUTOCOMMIT"),
         (
-            _online().replace('url"))', 'url"), connect_args={"options": "-csearch_path=app", "connect_timeout": 3})'),
+            _online().replace('url"))', 'url"), connect_args={"options": "-c jit=off"})'),
             "connect_args options",
+        ),
+    ],
+)
+def test_an_env_py_that_does_more_than_configure_says_why(env_py: str, reason: str, tmp_path: Path) -> None:
+    (drives,) = _captured(tmp_path, env_py).drives
+    assert reason in drives
+
+
+@pytest.mark.parametrize(
+    ("env_py", "session"),
+    [
+        (
+            _online(
+                before="connection.execute(text('SET ROLE owner'))", after="connection.execute(text('RESET ROLE'))"
+            ),
+            SessionSettings(statements=("SET ROLE owner",)),
+        ),
+        (
+            _online(before="connection.exec_driver_sql('set local search_path to app, public')"),
+            SessionSettings(statements=("set search_path to app, public",)),
+        ),
+        (
+            _online(before="connection.exec_driver_sql(\"SELECT set_config('app.tenant', 'a''b', true)\")"),
+            SessionSettings(statements=("SELECT set_config('app.tenant', 'a''b', false)",)),
+        ),
+        (
+            _online(before="connection.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS app')"),
+            SessionSettings(schemas=("CREATE SCHEMA IF NOT EXISTS app",)),
+        ),
+        (
+            _online().replace('url"))', 'url"), connect_args={"options": "-csearch_path=app -c role=owner"})'),
+            SessionSettings(parameters=(("search_path", "app"), ("role", "owner"))),
+        ),
+        (
+            _online().replace(
+                'url"))', 'url"), connect_args={"server_settings": {"search_path": "app", "lock_timeout": "1s"}})'
+            ),
+            SessionSettings(parameters=(("search_path", "app"),)),
         ),
         (
             _online().replace(
@@ -94,13 +135,13 @@ def test_the_url_is_offered_wherever_an_env_py_reads_one(tmp_path: Path) -> None
                 "    raw.cursor().execute('SET search_path = app')\n"
                 "with engine",
             ),
-            "search_path",
+            SessionSettings(statements=("SET search_path = app",)),
         ),
     ],
 )
-def test_an_env_py_that_does_more_than_configure_says_why(env_py: str, reason: str, tmp_path: Path) -> None:
-    (drives,) = _captured(tmp_path, env_py).drives
-    assert reason in drives
+def test_what_an_env_py_settles_on_its_session_is_kept(env_py: str, session: SessionSettings, tmp_path: Path) -> None:
+    env = _captured(tmp_path, env_py)
+    assert (env.session, env.drives) == (session, ())
 
 
 @pytest.mark.parametrize(

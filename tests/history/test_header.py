@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handrail.history.header import Risk, parse, render, risk_level
+from handrail.history.header import parse, render
+from handrail.model.claims import Risk, risk_level
 from handrail.model.revision import Header
 
 EXAMPLE = """Add email field to users table for notifications.

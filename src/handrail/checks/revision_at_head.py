@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from handrail.model.check import Check, CheckFacts
 from handrail.model.run import Judgement
-from handrail.model.verdict import Verdict
+from handrail.model.verdict import Unsupported, Verdict
 
 
 def judge(facts: CheckFacts) -> Judgement:
-    """PASS when the version table holds exactly the expected rows."""
+    """PASS when the version table holds exactly the expected rows, UNKNOWN when it may not be read."""
+    if isinstance(facts.heads, Unsupported):
+        return Judgement(name=CHECK.name, verdict=Verdict.UNKNOWN, reason=facts.heads.reason)
     at, expected = _names(facts.heads), _names(facts.expected_heads)
     if set(facts.heads) == set(facts.expected_heads):
         return Judgement(name=CHECK.name, verdict=Verdict.PASS, reason=f"at {at}")
@@ -27,4 +29,4 @@ def _names(heads: tuple[str, ...]) -> str:
     return ", ".join(heads) or "base"
 
 
-CHECK = Check(name="revision-at-head", judge=judge)
+CHECK = Check(name="revision-at-head", judge=judge, drift=True, looks_at=frozenset())

@@ -12,7 +12,7 @@ The safe way: write a revision that makes the difference official, or undo it in
 
 from __future__ import annotations
 
-from handrail.model.check import Check, CheckFacts
+from handrail.model.check import Check, CheckFacts, Sight
 from handrail.model.run import Judgement
 from handrail.model.schema import diff
 from handrail.model.verdict import Unsupported, Verdict
@@ -21,7 +21,8 @@ from handrail.model.verdict import Unsupported, Verdict
 def judge(facts: CheckFacts) -> Judgement:
     """PASS when nothing differs, FAIL naming each difference, UNKNOWN when there is nothing to compare with."""
     if isinstance(facts.expected_snapshot, Unsupported):
-        return Judgement(name=CHECK.name, verdict=Verdict.UNKNOWN, reason=facts.expected_snapshot.reason)
+        unknown = facts.expected_snapshot
+        return Judgement(name=CHECK.name, verdict=Verdict.UNKNOWN, reason=unknown.reason, details=unknown.details)
     differences = tuple(d.describe() for d in diff(facts.expected_snapshot, facts.snapshot))
     if not differences:
         tables = len(facts.snapshot.tables)
@@ -31,4 +32,4 @@ def judge(facts: CheckFacts) -> Judgement:
     return Judgement(name=CHECK.name, verdict=Verdict.FAIL, reason=f"{len(differences)} {noun}", details=differences)
 
 
-CHECK = Check(name="schema-matches", judge=judge)
+CHECK = Check(name="schema-matches", judge=judge, drift=True, looks_at=frozenset({Sight.EXPECTED}))

@@ -18,6 +18,7 @@ from handrail.reports import json, text
 @click.argument("target", default="head")
 @options.environment
 @click.option("--dry-run", is_flag=True, help="Print the plan and its SQL; write nothing anywhere.")
+@click.option("--backup-first", is_flag=True, help="First make a backup and prove it; else nothing runs (exit 9).")
 @click.option("--verify", is_flag=True, help="First compare the live schema with its revision; drift stops (exit 4).")
 @click.option("--verify-after", is_flag=True, help="Compare at the new revision too; a difference is exit 10.")
 @options.confirmation
@@ -31,6 +32,7 @@ def command(
     directory: Path,
     *,
     dry_run: bool,
+    backup_first: bool,
     verify: bool,
     verify_after: bool,
     yes: bool,
@@ -42,7 +44,7 @@ def command(
     """
     ports = project_ports(directory.resolve())
     chosen = ports.settings.environment(environment)
-    request = ApplyRequest(target=target, verify=verify, verify_after=verify_after)
+    request = ApplyRequest(target=target, verify=verify, verify_after=verify_after, backup_first=backup_first)
     with Terminal() as terminal:
         on = target_ports(ports, chosen, emit=terminal)
         if dry_run:
@@ -50,12 +52,12 @@ def command(
             options.show_rehearsed(found, checks, format_)
             return 0
         ask = options.confirmer(protected=chosen.protected, confirm=confirm, yes=yes)
-        applied = flow.apply(on, request, ask)
+        outcome = flow.apply(on, request, ask)
     if format_ == "json":
-        options.show(json.document("apply", **options.outcome(applied.outcome), checks=applied.after))
-    elif not applied.outcome.plan.steps:
-        options.show(f"nothing to do: {chosen.name} is at {text.heads(applied.outcome.plan.start)}")
+        options.show(json.document("apply", **options.outcome(outcome), checks=outcome.after))
+    elif not outcome.plan.steps:
+        options.show(f"nothing to do: {chosen.name} is at {text.heads(outcome.plan.start)}")
     else:
-        options.show(f"{chosen.name} is at {text.heads(applied.outcome.plan.goal)}")
-    options.warn_of_journal(applied.outcome)
+        options.show(f"{chosen.name} is at {text.heads(outcome.plan.goal)}")
+    options.warn_of_journal(outcome)
     return 0

@@ -25,16 +25,24 @@ _OBJECTS_BEFORE_COLLECTION = 100_000
 #: name -> one line of help. Nothing of a command is imported before it is called: `--help` stays instant.
 _COMMANDS = {
     "demo": "See it work: a small application, two versions live, its database migrated under load.",
+    "init": "Set a project up: environments, revision template, scripts; shown first, nothing overwritten.",
     "status": "Show where every environment stands, and what to type next.",
     "history": "List every revision, from the files alone.",
+    "review": "Say what revisions would do, to whom, and what to write instead.",
+    "explain": "Show a rule's page: what happens, why, the safe way.",
+    "new": "Write the next revision, from what the models have and the database has not.",
     "apply": "Apply pending revisions: planned, gated, one at a time, without stalling anyone.",
     "resume": "Finish what an interrupted run began.",
     "rollback": "Undo revisions with the downgrades that were deployed.",
     "verify": "Compare the database with its revision and with the schema that the revisions make.",
+    "backup": "Make backups that are proved by restoring them; list, verify, restore, prune.",
+    "versions": "Say which versions of the application are deployed, and what each of them needs.",
+    "compat": "Exercise every deployed version on the schema of each revision.",
     "log": "Show what was done to a database, when and by whom.",
+    "report": "Tell what a run did, as text, JSON or one HTML file.",
 }
 #: What they do is more than what they print.
-_CHANGING = frozenset({"demo", "apply", "resume", "rollback"})
+_CHANGING = frozenset({"backup", "demo", "apply", "resume", "rollback"})
 
 
 class _Lazy(click.Group):

@@ -61,7 +61,7 @@ def confirmer(*, protected: bool, confirm: str | None, yes: bool) -> Callable[[P
         name = plan.target.database
         if protected:
             _named(plan, given, name)
-        elif not yes and not given and _at_terminal():
+        elif not yes and not given and at_terminal():
             _agreed(plan)
         elif given and given != name:
             raise _other_name(plan, given, name)
@@ -70,7 +70,7 @@ def confirmer(*, protected: bool, confirm: str | None, yes: bool) -> Callable[[P
 
 
 def _named(plan: Plan, given: str, name: str) -> None:
-    if not given and _at_terminal():
+    if not given and at_terminal():
         given = click.prompt(f"{plan.environment} is protected. Type the database's name to go on", err=True)
     if not given:
         raise UsageRefused(
@@ -96,7 +96,8 @@ def _agreed(plan: Plan) -> None:
         raise UsageRefused(what="nothing was touched", why="you said no", fix="run again when you are ready")
 
 
-def _at_terminal() -> bool:
+def at_terminal() -> bool:
+    """Return whether there is somebody to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Self, assert_never
 
 import click
 
+from handrail.errors import HandrailError
 from handrail.host.secrets import mask
 from handrail.model.run import (
+    BackupMade,
+    BackupProgressed,
+    BackupProved,
+    BackupStarted,
     CheckJudged,
     Committed,
     Committing,
     Event,
+    Failed,
     GateJudged,
     LeaseTaken,
     LeaseWaiting,
@@ -30,7 +36,7 @@ from handrail.model.run import (
     Waiting,
     WaitingForAutovacuum,
 )
-from handrail.reports import text
+from handrail.reports import backup_text, text
 
 if TYPE_CHECKING:
     from handrail.cli.spinner import Spinner
@@ -47,6 +53,7 @@ class Terminal:
         self._heartbeat_s = heartbeat_s
         self._last = time.monotonic()
         self._doing = "planning"
+        self._run = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="handrail-terminal", daemon=True)
         self._spinner = _spinner()
@@ -56,12 +63,16 @@ class Terminal:
             self._thread.start()
         return self
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> None:
         if self._spinner is not None:
             self._spinner.stop()
-            return
-        self._stop.set()
-        self._thread.join()
+        else:
+            self._stop.set()
+            self._thread.join()
+        if self._run and isinstance(exc, HandrailError):
+            exc.report = f"handrail report {self._run}"  # told with the error, which comes last
+        elif self._run:
+            click.echo(f"report: handrail report {self._run}", err=True)
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -71,8 +82,12 @@ class Terminal:
             self._last = time.monotonic()
             self._doing = line.strip()
             self._tell(line)
+        if isinstance(event, RunEnded):
+            self._run = event.run.id
         if isinstance(event, StatementStarted):
             self._doing = mask("running " + " ".join(event.sql.split())[:60])
+        if isinstance(event, BackupProgressed):
+            self._doing = backup_text.progress(event)
         if self._spinner is not None:
             self._turn(self._spinner, event)
 
@@ -108,7 +123,7 @@ def _spinner() -> Spinner | None:
 def _line(event: Event) -> str:
     """Return what is told of an event, '' for nothing."""
     match event:
-        case StatementStarted() | StatementDone() | Committing() | RunEnded():
+        case StatementStarted() | StatementDone() | Committing() | Failed() | RunEnded():
             line = ""
         case Planned(plan=plan):
             steps = text.count(len(plan.steps), "step")
@@ -121,6 +136,8 @@ def _line(event: Event) -> str:
             line = f"lease taken (token {token})"
         case VerifyStarted(heads=heads):
             line = f"verifying at {text.heads(heads)}"
+        case BackupStarted() | BackupProgressed() | BackupMade() | BackupProved():
+            line = backup_text.line(event)
         case _:
             line = _step_line(event)
     return line

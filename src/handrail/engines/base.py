@@ -7,21 +7,30 @@ an engine for its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Protocol
+from uuid import uuid4
 
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
+from handrail.engines.archives import Backups
+from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.errors import UsageRefused
+from handrail.model.action import Action
 from handrail.model.effect import Blocker, Effect
+from handrail.model.needs import Needs
 from handrail.model.operation import StatementKind
+from handrail.model.rows import RowDifference, RowsPrint, TablePrint
 from handrail.model.schema import Snapshot
+from handrail.model.session import SessionSettings
 from handrail.model.target import Target
 
 
@@ -99,11 +108,43 @@ class Catalog(Protocol):
         """Return the whole schema as a value."""
 
 
+class Rows(Protocol):
+    """Reads what tables hold. All leave out Handrail's own tables and read one snapshot where `conn` is in one."""
+
+    def fingerprint(
+        self, conn: Connection, *, tables: Collection[str] | None = None, strict: bool = False, buckets: bool = False
+    ) -> RowsPrint:
+        """Return the print of those tables (names as in a Snapshot), of all where None; one scan of each.
+
+        `strict` tells equal values of different texts apart (1.0 and 1.00). `buckets` adds what `locate` needs, for
+        about the same time again. Raises the driver's error where a row may not be read: it never silently sees less.
+        """
+
+    def locate(self, conn: Connection, expected: TablePrint, column: str) -> tuple[RowDifference, ...]:
+        """Return the rows of `conn` in which that column is not what the print with buckets was made of.
+
+        Without the original: each row that changed alone in its bucket is named with the value found; for the others
+        one RowDifference without a key says how many buckets differ.
+        """
+
+    def compare(
+        self, original: Connection, copy: Connection, table: str, column: str, *, limit: int = 20, strict: bool = False
+    ) -> tuple[RowDifference, ...]:
+        """Return the rows in which that column differs between two databases, by key, with both values."""
+
+
 class Effects(Protocol):
     """Knows what statements do to others."""
 
     def effects(self, sql: str, *, server_major: int) -> tuple[Effect, ...]:
         """Return every lock the statement takes that others may feel; what is not understood is assumed the worst."""
+
+
+class Actions(Protocol):
+    """Knows what statements do to schema and rows."""
+
+    def actions(self, sql: str) -> tuple[Action, ...]:
+        """Return every action of the text in order; Opaque for what cannot be read or may do anything."""
 
 
 class Statements(Protocol):
@@ -117,6 +158,9 @@ class Statements(Protocol):
 
     def hide_literals(self, sql: str) -> str:
         """Return the statement with every literal replaced by `?`, for display."""
+
+    def roles_made(self, sql: str) -> frozenset[str]:
+        """Return the roles that it creates, with no look whether they exist; none where there are no roles."""
 
     def concurrent(self, sql: str) -> bool:
         """Return whether it is a long statement that must run outside a transaction and without lock_timeout."""
@@ -197,10 +241,24 @@ class Engine(Protocol):
     url: URL
     state_schema: str | None
     catalog: Catalog
+    rows: Rows
+    actions: Actions
     effects: Effects
     statements: Statements
     locks: Locks
     activity: Activity
+    rights: Rights
+    orphans: Orphans
+    sequences: Sequences
+    ground: Ground
+    trials: Trials
+
+    @property
+    def backups(self) -> Backups:
+        """What makes archives of this database."""
+
+    def settled(self, session: SessionSettings) -> Engine:
+        """Return an engine for the same database whose sessions all start with those settings."""
 
     def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:
         """Open one connection for that purpose, closed at the end; `run` is shown in the server's activity.
@@ -210,6 +268,9 @@ class Engine(Protocol):
 
     def target(self, conn: Connection) -> Target:
         """Return the facts about the database behind `conn`."""
+
+    def needs(self, conn: Connection) -> Needs:
+        """Return what the database behind `conn` needs of a server, as far as its user may see."""
 
     def classify(self, exc: BaseException) -> Cause:
         """Return why a driver raised, by class and SQLSTATE, never by message."""
@@ -243,8 +304,22 @@ class Shadow(Protocol):
 class Sandbox(Protocol):
     """A server of ours that nobody else uses."""
 
-    def database(self) -> AbstractContextManager[Engine]:
-        """Create one empty database, dropped at the end."""
+    def lacks(self, needs: Needs) -> tuple[Refusal, ...]:
+        """Return what a database with those needs would miss here, each with the way out; () where nothing."""
+
+    def database(self, like: Needs | None = None, *, role: str | None = None) -> AbstractContextManager[Engine]:
+        """Create one empty database, dropped at the end; with locale, owner, roles and settings of the one it is like.
+
+        Its sessions are those of `role`, one of the roles of `like`; None is the sandbox's own user, who may do
+        everything. A role that is a superuser in the original is that user too: none is made.
+        Raises SandboxUnavailable where the server cannot make it, which `lacks` tells beforehand.
+        """
+
+    def way_out(self, exc: BaseException) -> str:
+        """Return what to add to a failure that another server may not have met, '' where this one is not the reason."""
+
+    def drop_roles(self, names: Collection[str]) -> None:
+        """Drop the roles that revisions made in databases of ours, as soon as no database needs them."""
 
 
 _opening: ContextVar[bool] = ContextVar("handrail_opening", default=False)
@@ -278,6 +353,17 @@ def transaction(conn: Connection) -> Iterator[None]:
 
 
 _PACKAGES = {"postgresql": "handrail.engines.postgresql", "sqlite": "handrail.engines.sqlite"}
+
+
+#: The engines, the one that most migrations are written for first.
+ENGINES = tuple(_PACKAGES)
+
+
+def for_name(name: str) -> Engine:
+    """Return the engine of that name for a database that is not there: for reading SQL, not for connecting."""
+    if name == "sqlite":
+        return for_url(URL.create(name, database=str(Path(gettempdir(), f"handrail-{uuid4()}.db"))))
+    return for_url(URL.create(f"{name}+psycopg" if name == "postgresql" else name, database="review"))
 
 
 def for_url(url: str | URL) -> Engine:

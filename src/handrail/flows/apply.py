@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handrail.errors import Drift, NotVerified, VerificationFailed
 from handrail.flows import expected, planning, running
+from handrail.flows.planning import BACKUP_PROVED
 from handrail.flows.ports import Ports
 from handrail.flows.running import Outcome, Rehearsed, Request, Way
 from handrail.model.plan import Plan
@@ -23,15 +24,7 @@ class ApplyRequest:
     target: str = "head"
     verify: bool = False
     verify_after: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What was applied, and what the checks said before and after; () where they were not asked."""
-
-    outcome: Outcome
-    before: tuple[Judgement, ...] = ()
-    after: tuple[Judgement, ...] = ()
+    backup_first: bool = False
 
 
 def dry_run(ports: Ports, request: ApplyRequest) -> tuple[Rehearsed, tuple[Judgement, ...]]:
@@ -40,24 +33,24 @@ def dry_run(ports: Ports, request: ApplyRequest) -> tuple[Rehearsed, tuple[Judge
     return running.dry_run(ports, _request(ports, request, lambda _plan: None)), before
 
 
-def apply(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None]) -> Applied:
+def apply(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None]) -> Outcome:
     """Apply every pending revision up to the target. Raises the error of whatever stops it."""
-    before = _verify_before(ports) if request.verify else ()
-    outcome = running.carry_out(ports, _request(ports, request, confirm))
-    after = verify_after(ports, outcome) if request.verify_after else ()
-    return Applied(outcome=outcome, before=before, after=after)
+    return running.carry_out(ports, _request(ports, request, confirm))
 
 
 def _request(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None]) -> Request:
     def way(standing: Standing) -> Way:
         return [(r, Direction.UPGRADE) for r in ports.graph.upgrade_path(standing.heads, request.target)]
 
-    return Request(command="apply", way=way, confirm=confirm)
+    backs_up = request.backup_first or BACKUP_PROVED in ports.environment.requires
+    wanted = Request(command="apply", way=way, confirm=confirm, backs_up=backs_up)
+    wanted = replace(wanted, before=_verify_before) if request.verify else wanted
+    return replace(wanted, after=_verify_after) if request.verify_after else wanted
 
 
 def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
     judgements = expected.run_checks(ports, planning.look_as_allowed(ports).heads)
-    bad = expected.failures(judgements)
+    bad = expected.failures(expected.about_schema(judgements))  # wrong rows may be what a revision is there to mend
     if any(j.verdict is Verdict.FAIL for j in bad):
         raise Drift(
             what="the schema is not what its revision says; nothing was touched",
@@ -73,13 +66,12 @@ def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
     return judgements
 
 
-def verify_after(ports: Ports, outcome: Outcome) -> tuple[Judgement, ...]:
-    """Ask the checks at the goal. Raises VerificationFailed."""
-    judgements = expected.run_checks(ports, outcome.plan.goal)
+def _verify_after(ports: Ports, plan: Plan) -> tuple[Judgement, ...]:
+    judgements = expected.run_checks(ports, plan.goal)
     bad = expected.failures(judgements)
     if bad:
         raise VerificationFailed(
-            what=f"the database is at {', '.join(outcome.plan.goal) or 'base'}, but the result is not verified",
+            what=f"the database is at {', '.join(plan.goal) or 'base'}, but the result is not verified",
             why="; ".join(_sentence(j) for j in bad),
             fix=f"handrail rollback -e {ports.environment.name}, or correct the schema and verify again",
         )

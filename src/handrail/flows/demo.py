@@ -1,21 +1,14 @@
-"""`handrail demo`: the reference application, two of its releases at work, and its database migrated under them.
+"""`handrail demo`: a tour of the reference application, in three environments, with its releases at work.
 
 Every step is a command that a person could type in the demo's folder; it is shown, then run as a process of its own.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shlex
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,137 +16,151 @@ import handrail
 from handrail.engines.postgresql.binaries import find_any
 from handrail.engines.postgresql.server import start
 from handrail.errors import Exit, SandboxUnavailable
-from handrail.host.process import die_with_parent
+from handrail.flows.demo_stage import Say, Stage, Traffic
 
-Say = Callable[[str], None]
-
-_RELEASED = "59c0d7e8b4f1"  # the schema that v2 shipped with
-_WARM_UP_S = 3
-_TRAFFIC_S = 14
-_RATE_PER_S = 40
 _NEEDS = ("flask", "flask_migrate", "flask_sqlalchemy")
+_RELEASED = "59c0d7e8b4f1"  # the schema that v2 shipped with
+_HEAD = "8ce6b1d49f37"
+_DATABASES = {"development": "htstatus", "staging": "htstatus_staging", "production": "htstatus_production"}
+_WARM_UP_S = 2
+_REPORT_S = 5
+_LOOK_S = 3
+
+_RENAME = '''\
+"""Rename players.form to shape.
+
+Impact: The column form of players is called shape.
+Risk: High - every release that is deployed reads form.
+Rollback: Simple - rename it back.
+Testing: none yet.
+"""
+
+from alembic import op
+
+revision = "d00dfeed0010"
+down_revision = "{parent}"
+branch_labels = None
+depends_on = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """What one release's readers and writers met, as they report it themselves."""
+def upgrade():
+    op.alter_column("players", "form", new_column_name="shape")
 
-    version: str
-    ok: int
-    failed: int
-    errors: dict[str, int]
-    max_ms: float
+
+def downgrade():
+    op.alter_column("players", "shape", new_column_name="form")
+'''
+
+_ENDING = """
+In your own project:
+  handrail init
+  handrail status
+  handrail apply -e development --dry-run"""
 
 
 def demo(say: Say) -> Exit:
-    """Show it all; return FAILED_CLEAN when a step, or a request of a release at work, failed."""
+    """Show it all; return FAILED_CLEAN when a step did not do what it should, or a request failed that should not."""
     _refuse_without_example()
+    with scene(say) as stage:
+        report = _play(stage)
+        say(f"\nThe report of the run on production: {report}")
+        say(_ENDING)
+    return Exit.FAILED_CLEAN if stage.astray else Exit.DONE
+
+
+@contextmanager
+def scene(say: Say) -> Iterator[Stage]:
+    """Give a copy of the example and a server with its three databases; both are gone at the end."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="handrail-demo-")))
-        shutil.copytree(_example(), folder / "htstatus", ignore=shutil.ignore_patterns(".handrail", "__pycache__"))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="handrail-demo-"))) / "htstatus"
+        shutil.copytree(_example(), folder, ignore=shutil.ignore_patterns(".handrail", "backups", "__pycache__"))
         say("A PostgreSQL of the demo's own is starting; it ends with the demo.")
         server = stack.enter_context(start(find_any()))
-        server.create_database("htstatus")
-        stage = _Stage(folder=folder / "htstatus", url=server.url("htstatus"), say=say)
-        return Exit.DONE if _play(stage) else Exit.FAILED_CLEAN
+        first, *others = _DATABASES.values()
+        server.create_database(first)
+        stage = Stage(folder=folder, urls={name: server.url(base) for name, base in _DATABASES.items()}, say=say)
+        say("\nHTStatus stands at its release v2, with about 100,000 rows.")
+        stage.run("alembic", "upgrade", _RELEASED)
+        stage.run("python", "generate.py", "--size", "tour")
+        for name in others:
+            server.copy_database(name, of=first)
+        say("Staging and production are copies of that database.")
+        yield stage
 
 
-def _play(stage: _Stage) -> bool:
-    say = stage.say
-    say("\nThe application HTStatus is at its release v2, with a few months of data.")
-    going = stage.run("handrail", "apply", _RELEASED, "-e", "development", "--yes")
-    going &= stage.run("python", "generate.py", "--size", "small")
-    going &= stage.run("handrail", "status", "-e", "development")
-    say(
-        "\nRelease v3 brings three revisions. What would they do, and whom would they keep waiting? Nothing is written:"
+def _play(stage: Stage) -> Path:
+    """Go through the tour; return where the report lies."""
+    stage.say("\n== 1. Where does everything stand?")
+    stage.run("handrail", "status")
+    _dry_run(stage)
+    stage.say("\n== 3. Staging first. A backup is made, restored and compared before anything is changed.")
+    stage.run("handrail", "apply", "-e", "staging", "--yes")
+    _production(stage)
+    _blocked(stage)
+    _mistake(stage)
+    stage.say("\n== 7. And back, on staging: with the downgrades that were deployed.")
+    stage.run("handrail", "rollback", _RELEASED, "-e", "staging", "--yes")
+    stage.say("\n== 8. All of it is in the log, each entry chained to the one before.")
+    stage.run("handrail", "log", "-e", "production")
+    report = Path(tempfile.mkdtemp(prefix="handrail-report-")) / "report.html"
+    stage.run("handrail", "report", "-e", "production", "--format", "html", "--output", str(report))
+    return report
+
+
+def _dry_run(stage: Stage) -> None:
+    stage.say(
+        "\n== 2. Release v3 brings three revisions. What would they do? Two digests prove that looking changes nothing."
     )
-    going &= stage.run("handrail", "apply", "-e", "development", "--dry-run")
-    say("\nNow for real, while v1 and v2 read and write, each a process of its own:")
-    with stage.background("v1") as v1, stage.background("v2") as v2:
-        going &= stage.run("sleep", str(_WARM_UP_S))
-        going &= stage.run("handrail", "apply", "-e", "development", "--yes", "--verify-after")
-        going &= stage.run("handrail", "verify", "-e", "development")
-        say("\nWhat the two releases met meanwhile:")
-        met = [_figures(process) for process in (v1, v2)]
+    digest = ("python", "digest.py", "--environment", "production")
+    before = stage.read(*digest)
+    stage.run("handrail", "apply", "-e", "production", "--dry-run")
+    stage.expect(stage.read(*digest) == before, "both digests are the same: the dry run changed nothing")
+
+
+def _production(stage: Stage) -> None:
+    stage.say("\n== 4. Production, while v1 and v2 read and write the tables that change.")
+    with stage.traffic("v1", "production") as v1, stage.traffic("v2", "production") as v2:
+        stage.run("sleep", str(_WARM_UP_S))
+        words = ("handrail", "apply", "-e", "production", "--backup-first", "--verify-after")
+        stage.run(*words, "--confirm", _DATABASES["production"])
+        met = [v1.end(), v2.end()]
+    stage.say("\nWhat the two releases met meanwhile; nothing was tried twice:")
     for figures in met:
-        say(_sentence(figures))
-    say("\nBack to where the last run began, with the downgrades that were deployed:")
-    going &= stage.run("handrail", "rollback", "-e", "development", "--yes")
-    say("\nAll of it is in the log, each entry chained to the one before:")
-    going &= stage.run("handrail", "log", "-e", "development")
-    say(_ENDING)
-    return going and all(figures.failed == 0 and figures.ok > 0 for figures in met)
+        stage.expect(figures.failed == 0 and figures.ok > 0, figures.sentence())
 
 
-_ENDING = """
-In your own project, with [tool.handrail.environments.development] in pyproject.toml:
-  handrail status
-  handrail apply -e development --dry-run
-  handrail apply -e development"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stage:
-    """The folder, the database and the voice."""
-
-    folder: Path
-    url: str
-    say: Say
-
-    def run(self, *words: str) -> bool:
-        """Show a command, run it with our streams, and return whether it succeeded."""
-        self.say(f"\n$ {shlex.join(words)}")
-        return subprocess.run(_real(words), cwd=self.folder, env=self._env(), check=False).returncode == 0
-
-    @contextmanager
-    def background(self, version: str) -> Iterator[subprocess.Popen[str]]:
-        """Show a command and run it in the background until the end of the block."""
-        words = ("python", "traffic.py", "--version", version, "--seconds", str(_TRAFFIC_S), "--rate", str(_RATE_PER_S))
-        self.say(f"\n$ {shlex.join(words)} &")
-        with subprocess.Popen(
-            _real(words),
-            cwd=self.folder,
-            env=self._env(),
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=partial(die_with_parent, parent=os.getpid()),  # noqa: PLW1509 - the demo runs no threads
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.terminate()
-
-    def _env(self) -> dict[str, str]:
-        return {**os.environ, "DATABASE_URL": self.url, "PYTHONUNBUFFERED": "1"}
-
-
-def _real(words: Sequence[str]) -> list[str]:
-    """Return the command as this interpreter runs it, whatever PATH says."""
-    match words[0]:
-        case "handrail":
-            return [sys.executable, "-m", "handrail", *words[1:]]
-        case "python":
-            return [sys.executable, *words[1:]]
-        case _:
-            return list(words)
-
-
-def _figures(process: subprocess.Popen[str]) -> Traffic:
-    output, _ = process.communicate()
-    last = json.loads(output.strip().splitlines()[-1]) if output.strip() else {}
-    return Traffic(
-        version=last.get("version", "?"),
-        ok=last.get("ok", 0),
-        failed=last.get("failed", 0),
-        errors=last.get("errors", {}),
-        max_ms=last.get("max_ms", 0.0),
+def _blocked(stage: Stage) -> None:
+    stage.say(
+        "\n== 5. Development, where somebody's report has read users and does not end. An ALTER TABLE would queue"
     )
+    stage.say("for it, and everybody else behind the ALTER TABLE; Handrail looks first and waits outside the queue.")
+    with (
+        stage.traffic("v2", "development") as v2,
+        stage.background("python", "long_report.py", "--seconds", str(_REPORT_S)),
+    ):
+        stage.run("handrail", "apply", "-e", "development", "--yes")
+        figures = v2.end()
+    stage.expect(figures.failed == 0 and figures.ok > 0, figures.sentence())
 
 
-def _sentence(figures: Traffic) -> str:
-    errors = ", ".join(f"{count} {name}" for name, count in figures.errors.items())
-    failed = f"{figures.failed} failed ({errors})" if figures.failed else "none failed"
-    return f"  {figures.version}: {figures.ok} requests, {failed}, the slowest took {figures.max_ms:.0f} ms"
+def _mistake(stage: Stage) -> None:
+    stage.say("\n== 6. A mistake: a column that deployed releases read is renamed. Development shows whom that breaks.")
+    file = stage.folder / "migrations" / "versions" / "d00dfeed0010_rename_players_form.py"
+    file.write_text(_RENAME.format(parent=_HEAD))
+    stage.run("handrail", "apply", "-e", "development", "--yes")
+    broken = _look(stage)
+    stage.expect(broken.failed > 0, f"with the new column name  {broken.sentence()}")
+    stage.run("handrail", "rollback", _HEAD, "-e", "development", "--yes")
+    healed = _look(stage)
+    stage.expect(healed.failed == 0 and healed.ok > 0, f"after the rollback        {healed.sentence()}")
+    file.unlink()
+
+
+def _look(stage: Stage) -> Traffic:
+    """Let v2 work on development for a while."""
+    with stage.traffic("v2", "development") as process:
+        stage.run("sleep", str(_LOOK_S))
+        return process.end()
 
 
 def _example() -> Path:

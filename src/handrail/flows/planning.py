@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -11,22 +11,29 @@ from sqlalchemy.exc import DBAPIError
 from handrail import registry
 from handrail.engines.base import Cause, Purpose
 from handrail.errors import Halfway, TargetRefused
-from handrail.flows import halfway
+from handrail.flows import halfway, judging
 from handrail.flows.ports import Ports
-from handrail.history import execute, record, stage
+from handrail.history import execute, ignoring, reading, record, stage
 from handrail.history.graph import Graph, revision_map
 from handrail.host import secrets
-from handrail.journal import identity, lease, statement_log, tables
+from handrail.journal import backups, identity, lease, statement_log, tables
+from handrail.model.backup import BackupFacts, Manifest
 from handrail.model.finding import Finding
 from handrail.model.gate import GateFacts
+from handrail.model.matrix import CompatFacts
 from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.plan import Plan, Step
+from handrail.model.replayed import EMPTY
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction, Revision
 from handrail.model.rule import RuleFacts
 from handrail.model.run import Judgement
 from handrail.model.standing import DONE, Standing, Unreadable
+from handrail.model.suppressing import suppress
 from handrail.model.verdict import Verdict
 
+#: The gate by whose name an environment asks for a backup before every run.
+BACKUP_PROVED = "backup-proved"
 #: No SQL of any kind, so that an engine assumes the worst of it.
 _UNREADABLE = "?"
 
@@ -159,7 +166,7 @@ def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Di
         start=standing.heads,
         goal=stage.heads_along(revision_map(ports.graph), standing.heads, way) if way else standing.heads,
         steps=steps,
-        findings=tuple(finding for step in steps for finding in _findings(ports, standing, step)),
+        findings=tuple(_findings(ports, standing, steps)),
         fingerprint=standing.fingerprint,
     )
 
@@ -177,16 +184,68 @@ def _step(
     return Step(revision=revision, direction=direction, recorded=recorded, effects=effects, assumed=assumed)
 
 
-def _findings(ports: Ports, standing: Standing, step: Step) -> list[Finding]:
-    facts = RuleFacts(engine=ports.engine.name, server_major=standing.target.server_major, effects=step.effects)
-    rules = [rule for rule in registry.rules().values() if ports.engine.name in rule.engines]
-    return [finding for rule in rules for finding in rule.findings(step.recorded, facts)]
+def _findings(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> Iterator[Finding]:
+    """Yield what the rules about running it say of each step; the schema below the first one is not known."""
+    facts = RuleFacts(
+        engine=ports.engine.name,
+        server_major=standing.target.server_major,
+        today=ports.clock.now().date(),
+        rules=frozenset(registry.rules()),
+    )
+    on = judging.shelf(ports.settings.review).about_running()
+    state = EMPTY
+    earlier: tuple[ReviewedStep, ...] = ()
+    for step in steps:
+        read = reading.step(
+            step.recorded,
+            state,
+            engine=ports.engine,
+            server_major=standing.target.server_major,
+            maker=f"{step.direction.value} of {step.revision.id}",
+        )
+        up = step.direction is Direction.UPGRADE
+        marks = ignoring.suppressions(step.revision.source)
+        revision = ReviewedRevision(
+            revision=step.revision,
+            upgrade=read if up else None,
+            downgrade=None if up else read,
+            earlier=earlier,
+            suppressions=marks,
+        )
+        found = judging.of_revision(on, revision, facts)
+        yield from suppress(found, {revision.id: marks}, today=facts.today)[0]
+        state, earlier = read.after, (*earlier, read)
 
 
-def judge_gates(ports: Ports, plan: Plan) -> tuple[Judgement, ...]:
-    """Return the answer of each gate that the environment requires, in its order."""
-    facts = GateFacts(plan=plan, now=ports.clock.now(), window=ports.environment.window)
+def judge_gates(
+    ports: Ports, plan: Plan, *, backs_up: bool = False, compat: CompatFacts | None = None
+) -> tuple[Judgement, ...]:
+    """Return the answer of each gate that the environment requires, in its order.
+
+    `backs_up` is whether the run will make a proved backup before its first step, `compat` what becomes of the deployed
+    versions.
+    """
+    facts = GateFacts(
+        plan=plan,
+        now=ports.clock.now(),
+        window=ports.environment.window,
+        backup=BackupFacts(
+            will_make=backs_up, newest=_newest_proved(ports, plan), max_age=ports.environment.backup.max_age
+        ),
+        compat=compat,
+    )
     return tuple(_judge(name, facts) for name in ports.environment.requires)
+
+
+def _newest_proved(ports: Ports, plan: Plan) -> Manifest | None:
+    """Return the newest backup of the plan's database that is proved; not looked for where no gate asks."""
+    if BACKUP_PROVED not in ports.environment.requires:
+        return None
+    shelf = backups.read(ports.settings.root / ports.environment.backup.directory)
+    binding = ports.journal.binding(ports.environment.name)
+    known = binding.identity if binding else ""
+    mine = [b for b in shelf.of(ports.environment.name) if b.proved and b.of_database(plan.target, known)]
+    return mine[-1] if mine else None
 
 
 def _judge(name: str, facts: GateFacts) -> Judgement:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from handrail.config import Environment, Settings, load
+from handrail.config import find as find_settings
 from handrail.engines.base import Engine, for_url
 from handrail.history import env_py, execute, graph, project
 from handrail.history.env_py import EnvPy
@@ -51,22 +52,31 @@ class Ports(ProjectPorts):
 
 def project_ports(root: Path) -> ProjectPorts:
     """Read settings and revision files; nothing of the project is imported, nothing is connected to."""
-    settings = load(root)
-    found = project.find(root, ini=settings.alembic or None)
+    return _project_ports(load(root))
+
+
+def review_ports(root: Path) -> ProjectPorts:
+    """Read the revision files, and the settings where there are any: a review needs none."""
+    return _project_ports(Settings(root=root) if find_settings(root) is None else load(root))
+
+
+def _project_ports(settings: Settings) -> ProjectPorts:
+    found = project.find(settings.root, ini=settings.alembic or None)
     return ProjectPorts(
         settings=settings,
         project=found,
         graph=graph.load(found),
-        journal=Journal(_journal_place(settings), root),
+        journal=journal_of(settings),
         clock=SystemClock(),
     )
 
 
-def _journal_place(settings: Settings) -> str:
-    """Return the journal's file, or the URL that the setting names as an environment's url does."""
-    if settings.journal.partition(":")[0] in {"env", "file", "command"}:
-        return resolve(settings.journal, environment="the journal", root=settings.root)
-    return settings.journal
+def journal_of(settings: Settings) -> Journal:
+    """Return the journal at the file that the setting names, or at the URL, named as an environment's url is."""
+    place = settings.journal
+    if place.partition(":")[0] in {"env", "file", "command"}:
+        place = resolve(place, environment="the journal", root=settings.root)
+    return Journal(place, settings.root)
 
 
 def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -> Ports:
@@ -85,7 +95,7 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
         journal=ports.journal,
         clock=ports.clock,
         environment=environment,
-        engine=engine,
+        engine=engine.settled(env.session),
         env=env,
         emit=emit,
     )

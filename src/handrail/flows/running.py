@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
@@ -22,7 +23,7 @@ from handrail.errors import (
     TargetRefused,
     Unreachable,
 )
-from handrail.flows import halfway, planning
+from handrail.flows import archiving, compat, halfway, planning
 from handrail.flows.attempt import Session
 from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
@@ -34,7 +35,7 @@ from handrail.journal.lease import Lease
 from handrail.journal.store import Binding, Recorder
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction, Revision
-from handrail.model.run import Event, GateJudged, Judgement, Planned, Run, RunEnded, RunState
+from handrail.model.run import Event, Failed, GateJudged, Judgement, Planned, Run, RunEnded, RunState
 from handrail.model.standing import Identity, Standing
 from handrail.model.verdict import Verdict
 
@@ -45,27 +46,35 @@ Way = Sequence[tuple[Revision, Direction]]
 class Request:
     """What shall be carried out. `way` finds the steps from where the target stands; `confirm` asks or refuses.
 
-    `gated` is False where going on is safer than standing still (resume, rollback). `finishes` allows a half applied
-    revision to be finished, `settlement` is what a person found out about it.
+    `gated` is False where going on is safer than standing still (resume, rollback). `backs_up` makes a proved backup
+    before the first step. `finishes` allows a half applied
+    revision to be finished, `settlement` is what a person found out about it. `before` and `after` look at the database
+    on either side of it, and raise where it is not as it should be.
     """
 
     command: str
     way: Callable[[Standing], Way]
     confirm: Callable[[Plan], None]
     gated: bool = True
+    backs_up: bool = False
     finishes: bool = False
     settlement: Settlement | None = None
+    before: Callable[[Ports], tuple[Judgement, ...]] = lambda _ports: ()
+    after: Callable[[Ports, Plan], tuple[Judgement, ...]] = lambda _ports, _plan: ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What was carried out. `run` is None where there was nothing to do.
 
-    `plan` is what was run: without a step where another run did it all while this one waited.
+    `plan` is what was run: without a step where another run did it all while this one waited. `before` and `after` are
+    the answers of the request's own looks.
     """
 
     plan: Plan
     run: Run | None = None
+    before: tuple[Judgement, ...] = ()
+    after: tuple[Judgement, ...] = ()
     journal_broken: str = ""
 
 
@@ -81,23 +90,42 @@ class Rehearsed:
 def dry_run(ports: Ports, request: Request) -> Rehearsed:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
     plan = _plan(ports, request, planning.look_as_allowed(ports))
-    return Rehearsed(plan=plan, gates=planning.judge_gates(ports, plan), refusals=refusals(ports))
+    gates = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=compat.for_plan(ports, plan))
+    return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports))
 
 
 def carry_out(ports: Ports, request: Request) -> Outcome:
     """Plan, ask the gates, take the lease, look again, run the steps. Raises the error of whatever fails first."""
-    standing = planning.look(ports)
-    plan = _plan(ports, request, standing)
+    tape: list[tuple[datetime, Event]] = []
+    taping = replace(ports, emit=_both(ports.emit, lambda event: tape.append((ports.clock.now(), event))))
+    before = request.before(taping)
+    plan = _plan(ports, request, planning.look(ports))
     if not plan.steps:
-        return Outcome(plan=plan)
-    ports.emit(Planned(plan=plan))
-    _pass_gates(ports, request, plan)
+        return Outcome(plan=plan, before=before, after=request.after(ports, plan))
+    taping.emit(Planned(plan=plan))
+    _pass_gates(taping, request, plan)
     request.confirm(plan)
     run = begin(ports, request.command, plan.start, plan.goal)
-    with ports.journal.recorder(run) as recorder, graceful(ports.stop):
+    with ports.journal.recorder(run, ports.engine.statements.hide_literals) as recorder:
+        for at, event in tape:
+            recorder.tell(at, event)
         recording = replace(ports, emit=_both(ports.emit, recorder))
-        ended, done = _under_lease(recording, request, plan, run, recorder)
-    return Outcome(plan=done, run=ended, journal_broken=recorder.broken)
+        with graceful(ports.stop):
+            ended, done = _under_lease(recording, request, plan, run, recorder)
+        after = _looked_after(recording, request, done)
+    return Outcome(plan=done, run=ended, before=before, after=after, journal_broken=recorder.broken)
+
+
+def _looked_after(ports: Ports, request: Request, plan: Plan) -> tuple[Judgement, ...]:
+    try:
+        return request.after(ports, plan)
+    except HandrailError as exc:
+        ports.emit(_failed(exc))
+        raise
+
+
+def _failed(exc: HandrailError) -> Failed:
+    return Failed(what=exc.what, why=exc.why, fix=exc.fix, exit=int(exc.exit))
 
 
 def refusals(ports: Ports) -> tuple[Refusal, ...]:
@@ -129,12 +157,10 @@ def _plan(ports: Ports, request: Request, standing: Standing) -> Plan:
 
 
 def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:
-    first = next(iter(refusals(ports)), None)
-    if first is not None:
-        raise TargetRefused(what=f"{first.what}; nothing was touched", why=first.why, fix=first.fix)
+    _refuse_now(ports)
     if not request.gated:
         return
-    judgements = planning.judge_gates(ports, plan)
+    judgements = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=compat.for_plan(ports, plan))
     for judgement in judgements:
         ports.emit(GateJudged(judgement=judgement))
     closed = [j for j in judgements if j.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
@@ -144,6 +170,12 @@ def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:
             why="; ".join(f"{j.name}: {j.reason}" for j in closed),
             fix=f"handrail apply -e {ports.environment.name} --dry-run shows all gates",
         )
+
+
+def _refuse_now(ports: Ports) -> None:
+    first = next(iter(refusals(ports)), None)
+    if first is not None:
+        raise TargetRefused(what=f"{first.what}; nothing was touched", why=first.why, fix=first.fix)
 
 
 def begin(ports: Ports, command: str, start: tuple[str, ...], goal: tuple[str, ...]) -> Run:
@@ -185,18 +217,22 @@ def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder:
             standing = _settled(ports, request, held)
             again = _again(ports, request, plan, standing)
             run = replace(run, start=again.start, goal=again.goal)
-            _bind(ports, standing, held, recorder)
+            identity = _bind(ports, standing, held, recorder)
+            _back_up(ports, request, again, run, identity)
             _run_steps(ports, again, run, held, recorder)
     except HandrailError as exc:
+        ports.emit(_failed(exc))
         state = RunState.INTERRUPTED if isinstance(exc, Interrupted) else RunState.FAILED
         _end(ports, run, state, f"{exc.what}: {exc.why}")
         raise
     except KeyboardInterrupt as exc:
-        _end(ports, run, RunState.INTERRUPTED, "stopped at once")
-        raise ports.stop.error(
+        stopped = ports.stop.error(
             what="stopped at once; what was not committed is rolled back",
             fix=f"handrail status -e {ports.environment.name} says where the database stands",
-        ) from exc
+        )
+        ports.emit(_failed(stopped))
+        _end(ports, run, RunState.INTERRUPTED, "stopped at once")
+        raise stopped from exc
     except BaseException as exc:  # a bug, or a revision that ends the process: the journal must not say that we run
         _end(ports, run, RunState.FAILED, f"{type(exc).__name__}: {exc}")
         raise
@@ -257,6 +293,13 @@ def _bind(ports: Ports, standing: Standing, held: Lease, recorder: Recorder) -> 
     found = standing.identity or identity.bind(held.conn, ports.engine, standing.target, ports.environment.name)
     recorder.bound(Binding(environment=ports.environment.name, identity=found.uuid, log_head=""))
     return found
+
+
+def _back_up(ports: Ports, request: Request, plan: Plan, run: Run, identity: Identity) -> None:
+    """Make a proved backup of what the plan starts from; then look again who else is there: it may have taken long."""
+    if request.backs_up and plan.steps:
+        archiving.back_up_before(ports, plan, identity.uuid, run=run.id)
+        _refuse_now(ports)
 
 
 def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, recorder: Recorder) -> None:

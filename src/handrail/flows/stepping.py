@@ -78,9 +78,19 @@ class Stepper:
         seconds = self._s.ports.clock.monotonic() - began
         self._s.heads = tried.heads_after
         self._done.append(step.revision.id)
-        if tried.log_entry:
-            self._s.log_head = tried.log_entry.hash
-        self._s.ports.emit(Committed(revision=step.revision.id, direction=step.direction, seconds=seconds))
+        entry = tried.log_entry
+        if entry:
+            self._s.log_head = entry.hash
+        self._s.ports.emit(
+            Committed(
+                revision=step.revision.id,
+                direction=step.direction,
+                seconds=seconds,
+                heads=self._s.heads,
+                log_hash=entry.hash if entry else "",
+                log_follows=entry.prev_hash if entry else "",
+            )
+        )
 
     def _run(self, step: Step, tried: Attempt) -> Raised | None:
         self._s.ports.engine.before_step(self._s.conn)

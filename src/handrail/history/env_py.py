@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,10 +22,12 @@ from handrail.history.flask_app import find_app
 from handrail.history.guard import Raised, call, caller
 from handrail.history.nulldb import NullConnection
 from handrail.history.project import Project, alembic_config
+from handrail.history.settling import Settling, for_session, parameters, settling
 from handrail.history.surroundings import replaced
 from handrail.history.wire import Sent
 from handrail.host import secrets
 from handrail.model.operation import Place
+from handrail.model.session import NOTHING_SETTLED, SessionSettings
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -57,13 +58,6 @@ _HARMLESS_CONNECT_ARGS = frozenset(
     }
 )
 _HARMLESS_EXECUTION_OPTIONS = frozenset({"logging_token", "compiled_cache", "stream_results", "yield_per"})
-#: Statements that only settle env.py's own session in what Handrail settles for its sessions itself.
-_HARMLESS_STATEMENT = re.compile(
-    r"\s*(?:PRAGMA\b"
-    r"|SET\s+(?:LOCAL\s+|SESSION\s+)?"
-    r"(?:application_name|client_encoding|idle_in_transaction_session_timeout|lock_timeout|statement_timeout)\b)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +65,9 @@ class EnvPy:
     """What one run of env.py configured.
 
     `options` are the arguments of context.configure() as given, without what names a connection; `run_args` those of
-    run_migrations(). `drives` says in one sentence each why env.py does more than configure, which means that a
-    migration started without it would do something else. `attempts` are the connections it and what it imports tried
-    to open, `output` is what they printed.
+    run_migrations(). `session` is what it settles on its connection, to be repeated on ours; `drives` says in one
+    sentence each what else it does, without which a migration would do something else. `attempts` are the connections
+    it and what it imports tried to open, `output` is what they printed.
     """
 
     options: Mapping[str, Any]
@@ -81,6 +75,7 @@ class EnvPy:
     target_metadata: object
     version_table: str
     version_table_schema: str | None
+    session: SessionSettings
     drives: tuple[str, ...]
     configure_calls: int
     attempts: tuple[Attempt, ...]
@@ -121,6 +116,7 @@ def capture(project: Project, *, url: str, graph: graphs.Graph | None = None) ->
         target_metadata=options.get("target_metadata"),
         version_table=options.get("version_table") or "alembic_version",
         version_table_schema=options.get("version_table_schema"),
+        session=seen.session,
         drives=tuple(dict.fromkeys(seen.drives)),
         configure_calls=calls,
         attempts=fenced.attempts,
@@ -128,6 +124,26 @@ def capture(project: Project, *, url: str, graph: graphs.Graph | None = None) ->
         config=config,
         script=script,
         app=ran,
+    )
+
+
+def neutral(project: Project, graph: graphs.Graph) -> EnvPy:
+    """Return what an env.py that only connects would configure; the project's own is not run."""
+    script = ScriptDirectory(str(project.script_location), version_locations=list(map(str, project.version_locations)))
+    script.revision_map = graphs.revision_map(graph)
+    return EnvPy(
+        options=MappingProxyType({}),
+        run_args=MappingProxyType({}),
+        target_metadata=None,
+        version_table="alembic_version",
+        version_table_schema=None,
+        session=NOTHING_SETTLED,
+        drives=(),
+        configure_calls=0,
+        attempts=(),
+        output="",
+        config=alembic_config(project),
+        script=script,
     )
 
 
@@ -156,6 +172,10 @@ def _run(project: Project, config: Config, script: ScriptDirectory, seen: _Seen)
     return app
 
 
+#: What a connection's argument or statement is for us: a part of the session, or the reason why we cannot stand in.
+_Noted = SessionSettings | str
+
+
 class _Seen:
     """What env.py did; the tape of its connections."""
 
@@ -164,13 +184,28 @@ class _Seen:
         self.runs = 0
         self.run_args: dict[str, Any] = {}
         self._owner: object = None
-        self._sent: list[tuple[object, str]] = []
+        self._sent: list[tuple[object, _Noted]] = []
         self._found: list[str] = []
 
     @property
+    def _told(self) -> list[_Noted]:
+        """What was sent over the connections of the engine that was configured."""
+        return [noted for owner, noted in self._sent if owner is self._owner]
+
+    @property
     def drives(self) -> list[str]:
-        """Reasons why the migration must be run by env.py itself."""
-        return self._found + [text for owner, text in self._sent if owner is self._owner]
+        """What env.py does beyond configuring and settling its session."""
+        return self._found + [noted for noted in self._told if isinstance(noted, str)]
+
+    @property
+    def session(self) -> SessionSettings:
+        """What it settles on its connection; said again on another connection it counts once."""
+        told = [noted for noted in self._told if isinstance(noted, SessionSettings)]
+        return SessionSettings(
+            parameters=tuple(dict.fromkeys(pair for noted in told for pair in noted.parameters)),
+            statements=tuple(dict.fromkeys(sql for noted in told for sql in noted.statements)),
+            schemas=tuple(dict.fromkeys(sql for noted in told for sql in noted.schemas)),
+        )
 
     @property
     def online(self) -> bool:
@@ -179,16 +214,29 @@ class _Seen:
 
     def opened(self, connection: NullConnection, /) -> None:
         """Note a connection's own arguments."""
-        telling = [name for name in connection.connect_args if name not in _HARMLESS_CONNECT_ARGS]
-        if telling:
-            self._sent.append((connection.owner, f"it connects with connect_args {', '.join(telling)}"))
+        for name, value in connection.connect_args.items():
+            if name in _HARMLESS_CONNECT_ARGS:
+                continue
+            settings = parameters(name, value)
+            known = None if settings is None else SessionSettings(parameters=settings)
+            self._sent.append((connection.owner, known or f"it connects with connect_args {name}"))
 
     def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Note a statement of env.py's own."""
-        if _HARMLESS_STATEMENT.match(sent.sql):
-            return
-        where = _where(caller(sys._getframe(1)))  # noqa: SLF001 - the only way to see who calls
-        self._sent.append((connection.owner, secrets.mask(f"it sends {' '.join(sent.sql.split())!r}{where}")))
+        noted: _Noted | None = None
+        match Settling.UNKNOWN if sent.literals else settling(sent.sql):
+            case Settling.PASSED_OVER:
+                return
+            case Settling.REPEATED if self.runs:  # it tidies up after the migrations, on a connection of its own
+                return
+            case Settling.REPEATED:
+                noted = SessionSettings(statements=(for_session(sent.sql),))
+            case Settling.SCHEMA if not self.runs:
+                noted = SessionSettings(schemas=(sent.sql,))
+        if noted is None:
+            where = _where(caller(sys._getframe(1)))  # noqa: SLF001 - the only way to see who calls
+            noted = secrets.mask(f"it sends {' '.join(sent.sql.split())!r}{where}")
+        self._sent.append((connection.owner, noted))
 
     def run(self, **arguments: Any) -> None:
         """Note one call of context.run_migrations(), and run none."""

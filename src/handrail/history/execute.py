@@ -53,20 +53,25 @@ def version_rows(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
 
     Reads only, leaves no transaction open.
     """
-    # Whatever else env.py configures says nothing about where the table is.
-    options = {"version_table": env.version_table, "version_table_schema": env.version_table_schema}
-    context = MigrationContext.configure(connection=conn, opts=options)
     try:
-        if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
-            return None
-        rows = conn.execute(select(context._version.c.version_num))  # noqa: SLF001 - as get_current_heads() reads it
-        return tuple(sorted(str(row[0]) for row in rows))
+        return version_rows_within(conn, env)
     finally:
         conn.rollback()
 
 
+def version_rows_within(conn: Connection, env: EnvPy) -> tuple[str, ...] | None:
+    """Return the same, as the transaction sees it that `conn` is in; it stays open."""
+    # Whatever else env.py configures says nothing about where the table is.
+    options = {"version_table": env.version_table, "version_table_schema": env.version_table_schema}
+    context = MigrationContext.configure(connection=conn, opts=options)
+    if not context._has_version_table():  # noqa: SLF001 - its public callers cannot tell it from an empty one
+        return None
+    rows = conn.execute(select(context._version.c.version_num))  # noqa: SLF001 - as get_current_heads() reads it
+    return tuple(sorted(str(row[0]) for row in rows))
+
+
 def refuse_driving(project: Project, env: EnvPy) -> None:
-    """Raise ProjectUnreadable for an env.py that does more than configure: a migration without it would differ."""
+    """Raise ProjectUnreadable for an env.py that does what we cannot repeat: a migration without it would differ."""
     if env.drives:
         raise ProjectUnreadable(
             what="env.py does more than configure, and Handrail cannot do that in its place yet; nothing was touched",
@@ -82,6 +87,7 @@ class Driver:
         refuse_driving(project, env)
         self._conn = conn
         self._env = env
+        self._schemas = env.session.schemas
         self._stage = Stage(env=env, nodes=revision_map(graph), connection=conn)
 
     def run(
@@ -100,6 +106,9 @@ class Driver:
         standing = heads or version_rows(conn, self._env)
         act = Act(revision=revision, direction=direction, heads=standing or (), create_version_table=standing is None)
         with fence(Fence.REFUSE) as fenced:
+            refused = self._make_schemas()
+            if refused is not None:
+                return refused
             watch = _Watch(conn, stage, hooks, fenced)
             with watch.listening():
                 try:
@@ -108,6 +117,17 @@ class Driver:
                     call(conn.rollback)  # a broken connection has nothing to roll back
         watch.raise_breach()
         return ended
+
+    def _make_schemas(self) -> Raised | None:
+        """Create, once, what env.py creates before its migrations; return what was raised, rolled back."""
+        for sql in self._schemas:
+            ended = call(partial(self._conn.exec_driver_sql, sql, execution_options={"no_parameters": True}))
+            if isinstance(ended, Raised):
+                call(self._conn.rollback)
+                return ended
+        self._conn.commit()
+        self._schemas = ()
+        return None
 
 
 #: The watch over the revision that runs on a connection; not kept in its `info`, which reconnects one that was lost.

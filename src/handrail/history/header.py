@@ -14,18 +14,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from enum import Enum
 
 from handrail.model.revision import Header
-
-
-class Risk(Enum):
-    """The levels a header may claim: additive, data-dependent, breaking."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-
 
 #: Spellings of the five fields, folded.
 _NAMES = {
@@ -45,8 +35,6 @@ _KNOWN_FIELD = re.compile(
     re.IGNORECASE,
 )
 _OTHER_FIELD = re.compile(r"(?P<name>[A-Z][\w-]*(?: [\w-]+){0,2}) ?:(?=\s|$)(?P<value>.*)")
-_LEVEL = re.compile(r"\W*(low|medium|high)\b", re.IGNORECASE)
-_ALTERNATIVE = re.compile(r"[/|]|\b(?:to|or)\b", re.IGNORECASE)
 
 
 def parse(docstring: str) -> Header:
@@ -103,15 +91,6 @@ def render(header: Header) -> str:
     if any(_NAMES.get(_folded(name)) == "purpose" for name, _ in fields):
         return "\n".join(lines)
     return "\n".join([header.purpose, "", *lines]).rstrip()
-
-
-def risk_level(header: Header) -> Risk | None:
-    """Return the level the risk begins with; None where it names none, or leaves several to choose from."""
-    levels = [_LEVEL.match(part) for part in _ALTERNATIVE.split(header.risk)]
-    named = {level[1].lower() for level in levels if level}
-    if levels[0] is None or len(named) != 1:
-        return None
-    return Risk(named.pop())
 
 
 def _folded(name: str) -> str:

@@ -111,12 +111,17 @@ class NullConnection:
     closed = False
 
     def __init__(
-        self, tape: Tape, *, paramstyle: str = "pyformat", owner: object = None, connect_args: tuple[str, ...] = ()
+        self,
+        tape: Tape,
+        *,
+        paramstyle: str = "pyformat",
+        owner: object = None,
+        connect_args: Mapping[str, object] | None = None,
     ) -> None:
         self.tape = tape
         self.paramstyle = paramstyle
         self.owner = owner
-        self.connect_args = connect_args
+        self.connect_args = connect_args or {}
         self.autocommit = False
         tape.opened(self)
 
@@ -225,9 +230,9 @@ class NullDialect:
         return args, options
 
     def connect(self, *_args: object, **options: object) -> NullConnection:
-        """Connect nowhere, and keep the names of the project's connect_args."""
+        """Connect nowhere, and keep the project's connect_args."""
         said = getattr(self, "_said_by_url", {})
-        added = tuple(sorted(name for name in options if name not in said or options[name] != said[name]))
+        added = {n: value for n, value in sorted(options.items()) if n not in said or value != said[n]}
         return NullConnection(self.tape, paramstyle=self.paramstyle, owner=self, connect_args=added)
 
     def initialize(self, connection: Connection) -> None:

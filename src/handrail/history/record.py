@@ -9,8 +9,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,6 +19,7 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import StaticPool
 
 from handrail.engines import base
+from handrail.history import confinement, stand_ins
 from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, Fenced, fence
 from handrail.history.graph import Graph, revision_map
@@ -27,7 +28,7 @@ from handrail.history.mirror import Mirror
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
 from handrail.history.stage import Act, Stage, compiled, heads_after
-from handrail.model.operation import Reading, RecordedRevision
+from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.revision import Direction, Revision
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 #: Wall time and CPU time that one revision may take to be read, in seconds.
 LIMIT_S = 20.0
+STUDY_LIMIT_S = 8.0
 MEMORY_BYTES = 8 << 30
 
 #: Engines run a migration written for an async driver on this one: engines.base.Purpose.MIGRATE.
@@ -67,18 +69,49 @@ def record(
     `limit_s` seconds of wall and of CPU time for each revision; one that fails, loops or dies is a FAILED reading and
     the others are read all the same.
     """
-    engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
-    for revision, _direction in steps:
-        call(partial(compiled, revision.source, str(revision.path)))
     nodes = revision_map(graph)
     acts = list(_acts(nodes, steps, heads, version_table_exists=version_table_exists))
-    done: list[RecordedRevision] = []
     with fence(Fence.NULL, server_major=server_major) as fenced:
         null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
         reader = _Reader(fenced=fenced, null=null, env=env, nodes=nodes, engine=engine, limit_s=limit_s)
-        while len(done) < len(acts):
-            done += reader.read(acts[len(done) :], None if done else shadow)
-    return tuple(done)
+        return reader.read_all(acts, shadow)
+
+
+def study(
+    project: Project,
+    graph: Graph,
+    env: EnvPy,
+    steps: Sequence[tuple[Revision, Direction]],
+    *,
+    engine: base.Engine,
+    server_major: int,
+    heads: tuple[str, ...] = (),
+    only: Collection[str] | None = None,
+    shadow: base.Shadow | None = None,
+    limit_s: float = STUDY_LIMIT_S,
+) -> tuple[RecordedRevision, ...]:
+    """Return what each step would do, as `record` does, for code that nobody has agreed to run yet.
+
+    What it imports and is not installed is stood in for; files it cannot write, and no socket or process it can open:
+    trying to is a FAILED reading. `only` leaves out all steps of other revisions.
+    """
+    nodes = revision_map(graph)
+    folders = (*project.prepend_sys_path, project.root, project.root / "src")
+    acts = [
+        act for act in _acts(nodes, steps, heads, version_table_exists=True) if only is None or act.revision.id in only
+    ]
+    with fence(Fence.NULL, server_major=server_major) as fenced:
+        null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
+        reader = _Reader(
+            fenced=fenced,
+            null=null,
+            env=env,
+            nodes=nodes,
+            engine=engine,
+            limit_s=limit_s,
+            confine=partial(confinement.enter, folders),
+        )
+        return reader.read_all(acts, shadow)
 
 
 def _acts(
@@ -108,6 +141,17 @@ class _Reader:
     nodes: RevisionMap
     engine: base.Engine
     limit_s: float
+    confine: Callable[[], None] | None = None
+
+    def read_all(self, acts: list[Act], shadow: base.Shadow | None) -> tuple[RecordedRevision, ...]:
+        """Return the reading of every act, in order."""
+        self.engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
+        for act in acts:
+            call(partial(compiled, act.revision.source, str(act.revision.path)))
+        done: list[RecordedRevision] = []
+        while len(done) < len(acts):
+            done += self.read(acts[len(done) :], None if done else shadow)
+        return tuple(done)
 
     def read(self, acts: list[Act], shadow: base.Shadow | None) -> list[RecordedRevision]:
         """Return the readings of the first acts, up to one whose code ended the child; at least one."""
@@ -151,10 +195,13 @@ class _Reader:
         try:
             _silence()
             with Mirror(shadow) as mirror:
+                if self.confine is not None:
+                    self.confine()
                 stage: Stage | None = None
                 for act in acts:
                     _limit(self.limit_s)
-                    if stage is None or not stage.usable:
+                    # One that is studied runs alone, maybe: Alembic's context would remember a type made before it.
+                    if stage is None or not stage.usable or self.confine is not None:
                         stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
                     line = msgspec.json.encode(self._recorded(stage, act, mirror)) + b"\n"
                     while line:
@@ -166,11 +213,23 @@ class _Reader:
     def _recorded(self, stage: Stage, act: Act, mirror: Mirror) -> RecordedRevision:
         recorder = Recorder(stage, act, statements=self.engine.statements, mirror=mirror)
         self.fenced.listener = recorder
-        with recorder.recording(self.null):
+        missing: list[str] = []
+        with (
+            recorder.recording(self.null),
+            stand_ins.hearing(lambda name: missing.append(name) if stage.origin is Origin.REVISION else None),
+        ):
             ended = call_all(partial(stage.perform, act))
         stage.connection.rollback()  # what the revision began and never ended
         self.fenced.listener = None
-        return recorder.result(ended)
+        return _with_doubt(recorder.result(ended), missing)
+
+
+def _with_doubt(recorded: RecordedRevision, missing: list[str]) -> RecordedRevision:
+    """Return the reading, not exact where the revision called what is not here."""
+    if not missing or recorded.reading is not Reading.EXACT:
+        return recorded
+    reason = f"it calls {missing[0]}, which cannot be imported here"
+    return replace(recorded, reading=Reading.DATA_DEPENDENT, reason=reason)
 
 
 def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:

@@ -93,7 +93,7 @@ def _ordered(values: object, order: list[str]) -> Sequence[object]:
     return values if isinstance(values, Sequence) and not isinstance(values, str) else ()
 
 
-_BEGIN = re.compile(r"\s*(?:begin|start\s+transaction)\b", re.IGNORECASE)
+_BEGIN = re.compile(r"\s*(?:begin|start\s+transaction)\b[^;]*;?\s*", re.IGNORECASE)
 _END = re.compile(
     r"\s*(?:commit|end|rollback|abort)\b(?!\s+(?:work\s+|transaction\s+)?to\b|\s+prepared\b)", re.IGNORECASE
 )
@@ -101,7 +101,7 @@ _END = re.compile(
 
 def is_begin(sql: str) -> bool:
     """Return whether a statement only opens a transaction, which drivers do in ways of their own."""
-    return _BEGIN.match(sql) is not None
+    return _BEGIN.fullmatch(sql) is not None
 
 
 def ends_transaction(sql: str) -> bool:

@@ -60,3 +60,29 @@ def graceful(stop: Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def at_once(stop: Stop) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, for work that is given up as a whole; main thread only.
+
+    Further ones are ignored until the end of the block, so that what was begun is cleaned up.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    if stop.requested:
+        raise KeyboardInterrupt
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if not stop.requested:
+            stop.signal = number
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

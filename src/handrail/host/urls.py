@@ -6,6 +6,9 @@ import os
 import re
 import shlex
 import subprocess
+import sys
+from configparser import ConfigParser
+from configparser import Error as IniError
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,10 +22,11 @@ _QUERY_PASSWORD = re.compile(r"[?&]password=([^&]+)")
 
 
 def resolve(setting: str, *, environment: str, root: Path) -> str:
-    """Return the URL behind `env:NAME`, `file:PATH`, `command:WORDS` or a literal URL.
+    """Return the URL behind `env:NAME`, `file:PATH`, `ini:PATH`, `command:WORDS` or a literal URL.
 
     Its password is masked in all output from now on.
-    Raises SettingsInvalid: variable unset, file unreadable, command failed, or a literal password outside development.
+    Raises SettingsInvalid: variable unset, file or ini unreadable, command failed, a literal password outside
+    development.
     """
     scheme, _, rest = setting.partition(":")
     match scheme:
@@ -30,6 +34,9 @@ def resolve(setting: str, *, environment: str, root: Path) -> str:
             url = _from_environment(rest, environment)
         case "file":
             url = _from_file(root / rest, environment)
+        case "ini":
+            url = _from_ini(root / rest, environment)
+            _refuse_literal_password(url, environment)
         case "command":
             url = _from_command(rest, environment, root)
         case _:
@@ -76,10 +83,32 @@ def _from_file(path: Path, environment: str) -> str:
         ) from exc
 
 
+def _from_ini(path: Path, environment: str) -> str:
+    """Return the URL that `sqlalchemy.url` of Alembic's ini holds, read as Alembic reads it."""
+    parser = ConfigParser({"here": path.parent.as_posix()})
+    try:
+        parser.read_string(path.read_text(encoding="locale"))
+        return parser.get("alembic", "sqlalchemy.url")
+    except (OSError, UnicodeDecodeError, IniError) as exc:
+        raise SettingsInvalid(
+            what=f"the URL of {environment} is not known; nothing was touched",
+            why=f"sqlalchemy.url cannot be read from {path}: {type(exc).__name__}",
+            fix='write it under [alembic] there, or name another place: url = "env:DATABASE_URL"',
+        ) from exc
+
+
 def _from_command(command: str, environment: str, root: Path) -> str:
+    # `python` is the one Handrail is installed in, also where its environment is not activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     try:
         done = subprocess.run(
-            shlex.split(command), cwd=root, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=False
+            shlex.split(command),
+            cwd=root,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_TIMEOUT_S,
+            check=False,
         )
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as exc:  # IndexError: no words at all
         why = f"`{command}` could not be run: {type(exc).__name__}"

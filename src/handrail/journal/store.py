@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,20 +21,27 @@ from sqlalchemy.exc import SQLAlchemyError
 from handrail.engines.base import Engine, Purpose, for_url, transaction
 from handrail.errors import HandrailError, JournalUnwritable
 from handrail.host import secrets
-from handrail.model.plan import Plan
+from handrail.journal import events, versions
+from handrail.model.contract import AppVersion
+from handrail.model.report import Happening
 from handrail.model.run import (
-    Committed,
+    BackupProgressed,
     Committing,
     Event,
-    Planned,
+    LeaseTaken,
     Run,
     RunEnded,
     RunState,
     StatementDone,
+    StatementSkipped,
     StatementStarted,
 )
 
+_OfStatement = StatementStarted | StatementSkipped | StatementDone
 _LATE_S = 1.0
+_AT_ONCE = (LeaseTaken, RunEnded)  # what was agreed to is there before the first step
+_LATER = (StatementStarted, StatementDone, Committing)  # others may be waiting for our locks: not for our disk too
+_MOST_STATEMENTS = 500
 _METADATA = MetaData()
 _RUNS = Table(
     "handrail_runs",
@@ -92,21 +99,33 @@ class Journal:
         return for_url(self._place if self._path is None else f"sqlite:///{self._path}")
 
     @contextmanager
-    def recorder(self, run: Run) -> Iterator[Recorder]:
+    def recorder(self, run: Run, hide_literals: Callable[[str], str]) -> Iterator[Recorder]:
         """Yield the subscriber that writes the run's events, on one connection. Raises JournalUnwritable first."""
         with ExitStack() as stack:
             with self._writable():
                 conn = stack.enter_context(self._open())
                 conn.execute(_RUNS.insert().values(_row(run)))
-            yield Recorder(conn, run)
+            recorder = Recorder(conn, run, hide_literals)
+            stack.callback(recorder.write)
+            yield recorder
 
-    def runs(self, environment: str) -> tuple[Run, ...]:
-        """Return the runs of an environment, newest first; () where there is no journal yet."""
+    def runs(self, environment: str | None = None) -> tuple[Run, ...]:
+        """Return the runs of an environment, of all for None, newest first; () where there is no journal yet."""
         with self._reading() as conn:
             if conn is None:
                 return ()
-            query = _RUNS.select().where(_RUNS.c.environment == environment).order_by(_RUNS.c.started_at.desc())
+            query = _RUNS.select().order_by(_RUNS.c.started_at.desc())
+            if environment is not None:
+                query = query.where(_RUNS.c.environment == environment)
             return tuple(_run(row) for row in conn.execute(query).mappings())
+
+    def happenings(self, run: str) -> tuple[Happening, ...]:
+        """Return what was told of that run, in order; () where nothing was."""
+        with self._reading() as conn:
+            if conn is None:
+                return ()
+            query = _EVENTS.select().where(_EVENTS.c.run == run).order_by(_EVENTS.c.id)
+            return tuple(_happening(row) for row in conn.execute(query).mappings())
 
     def binding(self, environment: str) -> Binding | None:
         """Return what the environment was bound to, None where it never was."""
@@ -120,6 +139,16 @@ class Journal:
         """Remember which database an environment is bound to. Raises JournalUnwritable."""
         with self._writable(), self._open() as conn:
             _bind(conn, binding)
+
+    def versions(self) -> tuple[AppVersion, ...]:
+        """Return the registered versions of the application, in order; () where none ever was."""
+        with self._reading() as conn:
+            return versions.read(conn) if conn is not None and versions.exist(conn) else ()
+
+    def keep_version(self, version: AppVersion) -> None:
+        """Remember a version, in place of the one of its name. Raises JournalUnwritable."""
+        with self._writable(), self._open() as conn:
+            versions.keep(conn, version)
 
     @contextmanager
     def _open(self) -> Iterator[Connection]:
@@ -162,45 +191,59 @@ class Journal:
 
 
 class Recorder:
-    """Writes the events of one run. Statements are left out: the target's own tables hold what matters of them.
+    """Writes the events of one run, of statements without their literals.
 
-    Events are written together, at most a second late, since each write waits for the disk. A journal that fails in
-    the middle never stops a migration: the first failure is kept in `broken`, and the rest is not written.
+    Of one attempt the first statements and the last one are kept: a revision may send one for each row of a table.
+    Events are written together, mostly a second late, since each write waits for the disk, and never while a
+    transaction is open. A journal that fails in the middle never stops a migration: the first failure is kept in
+    `broken`, and the rest is not written.
     """
 
-    def __init__(self, conn: Connection, run: Run) -> None:
+    def __init__(self, conn: Connection, run: Run, hide_literals: Callable[[str], str]) -> None:
         self._conn = conn
         self._run = run
-        self._pending: list[dict[str, str]] = []
+        self._hide_literals = hide_literals
+        self._pending: list[tuple[datetime, Event]] = []
+        self._beyond: list[tuple[datetime, _OfStatement]] = []
+        self._ended = False
         self._written_at = time.monotonic()
         self.broken = ""
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        if self.broken or isinstance(event, StatementStarted | StatementDone | Committing):
-            return
-        if isinstance(event, RunEnded):
-            self._run = event.run
-        else:
-            self._pending.append(
-                {
-                    "run": self._run.id,
-                    "at": datetime.now(UTC).isoformat(),
-                    "kind": type(event).__name__,
-                    "payload": secrets.mask(json.dumps(_payload(event), default=str)),
-                }
-            )
-        if isinstance(event, RunEnded) or time.monotonic() - self._written_at > _LATE_S:
-            self._write()
+        self.tell(datetime.now(UTC), event)
+        late = time.monotonic() - self._written_at > _LATE_S
+        if isinstance(event, _AT_ONCE) or (late and not isinstance(event, _LATER)):
+            self.write()
 
-    def _write(self) -> None:
+    def tell(self, at: datetime, event: Event) -> None:
+        """Keep an event that happened then, to be written with the next one."""
+        if isinstance(event, RunEnded):
+            self._run, self._ended = event.run, True
+            return
+        if isinstance(event, BackupProgressed) and event.done:  # told every second of a dump that may take hours
+            return
+        if isinstance(event, _OfStatement) and event.index >= _MOST_STATEMENTS:
+            self._beyond = [*(told for told in self._beyond if told[1].index == event.index), (at, event)]
+            return
+        self._pending += [*self._beyond, (at, event)]
+        self._beyond = []
+
+    def write(self) -> None:
+        """Write what was told and is not written yet."""
+        if self.broken or not (self._pending or self._ended):
+            return
         with self._tolerant():
             with transaction(self._conn):
                 if self._pending:
-                    self._conn.execute(_EVENTS.insert(), self._pending)
+                    self._conn.execute(_EVENTS.insert(), [self._event_row(*told) for told in self._pending])
                 self._conn.execute(_RUNS.update().where(_RUNS.c.id == self._run.id).values(_row(self._run)))
-            self._pending = []
+            self._pending, self._ended = [], False
             self._written_at = time.monotonic()
+
+    def _event_row(self, at: datetime, event: Event) -> dict[str, str]:
+        payload = events.encode(event, self._hide_literals)
+        return {"run": self._run.id, "at": at.isoformat(), "kind": type(event).__name__, "payload": payload}
 
     def bound(self, binding: Binding) -> None:
         """Remember which database the run's environment is, and where its log stands."""
@@ -243,22 +286,8 @@ def _bind(conn: Connection, binding: Binding) -> None:
     conn.execute(_BINDINGS.insert().values(asdict(binding)))
 
 
-def _payload(event: Event) -> dict[str, object]:
-    if isinstance(event, Planned):
-        return _plan(event.plan)
-    if isinstance(event, Committed):
-        return {"revision": event.revision, "direction": event.direction.value, "seconds": event.seconds}
-    return asdict(event)
-
-
-def _plan(plan: Plan) -> dict[str, object]:
-    return {
-        "target": plan.target.url,
-        "start": plan.start,
-        "goal": plan.goal,
-        "digest": plan.digest,
-        "steps": [f"{step.direction.value} {step.revision.id}" for step in plan.steps],
-    }
+def _happening(row: sa.RowMapping) -> Happening:
+    return Happening(at=datetime.fromisoformat(row["at"]), event=events.decode(row["kind"], row["payload"]))
 
 
 def _row(run: Run) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a rule reports about one recorded revision."""
+"""What a rule reports about one revision."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from handrail.model.verdict import Confidence, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One hazard: what would happen, why, and what to write instead, filled with the user's own names."""
+    """One hazard: what would happen, why, and what to write instead, filled with the user's own names.
+
+    `revision` is '' for what is wrong with the whole history, `direction` None for what is about the whole file.
+    """
 
     rule: str
     severity: Severity
     confidence: Confidence
     revision: str
-    direction: Direction
+    direction: Direction | None
     place: Place | None
     what: str
     why: str

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time
 
+from handrail.model.backup import BackupFacts
+from handrail.model.matrix import CompatFacts
 from handrail.model.plan import Plan
 from handrail.model.run import Judgement
 
@@ -27,6 +29,8 @@ class GateFacts:
     plan: Plan
     now: datetime
     window: Window | None
+    backup: BackupFacts | None = None
+    compat: CompatFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

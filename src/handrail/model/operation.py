@@ -60,6 +60,20 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Data that an operation drops: those columns of the table, or the `whole` table with them."""
+
+    table: str
+    columns: tuple[str, ...]
+    whole: bool = False
+
+    def __str__(self) -> str:
+        if self.whole:
+            return f"table {self.table}" + (f" ({', '.join(self.columns)})" if self.columns else "")
+        return f"column {self.table}.{', '.join(self.columns)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """One SQL statement as the server receives it.
 

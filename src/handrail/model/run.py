@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from handrail.model.backup import Forecast, Proof
 from handrail.model.effect import Blocker
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction
 from handrail.model.verdict import Verdict
+from handrail.model.violation import Violation
 
 
 class RunState(Enum):
@@ -41,12 +43,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The answer of one gate or check: its verdict, and the reason in one sentence each."""
+    """The answer of one gate or check: its verdict, the reason in one sentence each, and the rows that break it."""
 
     name: str
     verdict: Verdict
     reason: str
     details: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +154,18 @@ class Committing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """A revision is applied or rolled back for good."""
+    """A revision is applied or rolled back for good.
+
+    `heads` are the version table's rows now; `log_hash` is the hash of its entry in the target's log, which follows the
+    one with `log_follows`.
+    """
 
     revision: str
     direction: Direction
     seconds: float
+    heads: tuple[str, ...] = ()
+    log_hash: str = ""
+    log_follows: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +180,41 @@ class StepRetried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupStarted:
+    """A backup begins; what it will take is said first."""
+
+    id: str
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupProgressed:
+    """A backup is in that phase; `done` of `total` bytes, 0 where not known, and the seconds left by that pace."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupMade:
+    """The archive is complete; whether it can be restored is not known yet."""
+
+    id: str
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupProved:
+    """A backup was restored and compared, or could not be."""
+
+    id: str
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyStarted:
     """The database is compared with what its revision should be."""
 
@@ -181,6 +226,16 @@ class CheckJudged:
     """A check was asked."""
 
     judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An error ends the run: its three parts, and the exit status it stands for."""
+
+    what: str
+    why: str
+    fix: str
+    exit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +260,12 @@ Event = (
     | Committing
     | Committed
     | StepRetried
+    | BackupStarted
+    | BackupProgressed
+    | BackupMade
+    | BackupProved
     | VerifyStarted
     | CheckJudged
+    | Failed
     | RunEnded
 )

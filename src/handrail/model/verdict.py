@@ -32,6 +32,7 @@ class Confidence(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported:
-    """An engine's answer to what it cannot do; the verdict that rests on it is UNKNOWN."""
+    """An engine's answer to what it cannot do; the verdict that rests on it is UNKNOWN. `details` go below it."""
 
     reason: str
+    details: tuple[str, ...] = ()

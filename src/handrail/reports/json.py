@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from handrail.errors import HandrailError
+from handrail.model.backup import Manifest
 from handrail.model.plan import Plan, Step
 
 SCHEMA = 1
@@ -20,8 +21,9 @@ def document(kind: str, **content: object) -> str:
 
 
 def error(problem: HandrailError) -> dict[str, object]:
-    """Return the three parts of an error and its exit status."""
-    return {"what": problem.what, "why": problem.why, "fix": problem.fix, "exit": int(problem.exit)}
+    """Return the three parts of an error, its exit status, and where a run was begun, what to type for its report."""
+    parts = {"what": problem.what, "why": problem.why, "fix": problem.fix, "exit": int(problem.exit)}
+    return parts | ({"report": problem.report} if problem.report else {})
 
 
 def plan(value: Plan) -> dict[str, object]:
@@ -35,6 +37,14 @@ def plan(value: Plan) -> dict[str, object]:
         "steps": [_step(step) for step in value.steps],
         "findings": value.findings,
     }
+
+
+def backup(value: Manifest) -> dict[str, object]:
+    """Return what is known of a backup, of its rows only how many there are."""
+    image = value.image
+    rows = {t.name: t.rows for t in image.rows.tables} if image else {}
+    told = {name: item for name, item in _dataclass(value).items() if name not in {"image", "schema"}}
+    return {**told, "rows": rows}
 
 
 def _step(step: Step) -> dict[str, object]:

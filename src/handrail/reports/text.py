@@ -18,12 +18,15 @@ from handrail.model.verdict import Confidence, Verdict
 
 #: How many pending revisions a status names.
 _SHOWN = 5
+_LONG_S = 10.0
+_MINUTE_S = 60
 _MARK = {Verdict.PASS: "ok", Verdict.WARN: "warn", Verdict.UNKNOWN: "unknown", Verdict.FAIL: "FAIL"}
 
 
 def error(problem: HandrailError) -> str:
-    """What happened, why, and what to type next."""
-    return f"handrail: {problem.what}\n  why: {problem.why}\n  fix: {problem.fix}"
+    """What happened, why, what to type next, and where a run was begun, how to read its report."""
+    report = f"\n  report: {problem.report}" if problem.report else ""
+    return f"handrail: {problem.what}\n  why: {problem.why}\n  fix: {problem.fix}{report}"
 
 
 def heads(rows: tuple[str, ...]) -> str:
@@ -87,13 +90,17 @@ def _locks(effects: tuple[tuple[Effect, ...], ...]) -> Iterator[str]:
             if not effect.strong or effect.relation in created or key in told:
                 continue
             told.add(key)
-            if effect.guessed:
-                yield "lock: may lock anything; not looked at beforehand, bounded by lock.timeout"
-                continue
-            where = "every table" if effect.relation == "*" else effect.relation
-            whom = effect.blocks.name.lower().replace("_", " ")
-            worst = "" if effect.confidence is Confidence.HIGH else " at worst"
-            yield f"lock: {effect.lock} on {where}, blocks {whom}, {effect.cost.value}{worst}"
+            yield f"lock: {lock(effect)}"
+
+
+def lock(effect: Effect) -> str:
+    """Which lock on what, whom it blocks, and how long the work under it takes."""
+    if effect.guessed:
+        return "may lock anything; not looked at beforehand, bounded by lock.timeout"
+    where = "every table" if effect.relation == "*" else effect.relation
+    whom = effect.blocks.name.lower().replace("_", " ")
+    worst = "" if effect.confidence is Confidence.HIGH else " at worst"
+    return f"{effect.lock} on {where}, blocks {whom}, {effect.cost.value}{worst}"
 
 
 def finding(value: Finding) -> tuple[str, ...]:
@@ -102,7 +109,7 @@ def finding(value: Finding) -> tuple[str, ...]:
     return (
         f"{place}{value.severity.value} {value.rule}: {value.what}",
         f"  why: {value.why}",
-        f"  fix: {value.fix}",
+        *(f"       {line}" if number else f"  fix: {line}" for number, line in enumerate(value.fix.splitlines())),
     )
 
 
@@ -145,7 +152,8 @@ def _environment(value: EnvironmentStatus) -> Iterator[str]:
     if value.interrupted:
         yield f"  run       {value.interrupted}"
     if value.last_run:
-        yield f"  last run  {value.last_run.command} {value.last_run.state.value}, {moment(value.last_run.started_at)}"
+        run = value.last_run
+        yield f"  last run  {run.command} {run.state.value}, {moment(run.started_at)} ({run.id})"
     if value.next:
         yield f"  next      {value.next}"
 
@@ -183,6 +191,16 @@ def log(entries: tuple[LogEntry, ...], broken: str) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """A number and its noun."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, in the unit a person would choose."""
+    if seconds < 0.0995:  # noqa: PLR2004 - from here on seconds are easier to read
+        return f"{seconds * 1000:.1f} ms" if 0 < seconds < 0.00095 else f"{seconds * 1000:.0f} ms"  # noqa: PLR2004 - 1 ms
+    if seconds < _MINUTE_S:
+        return f"{seconds:.2f} s" if seconds < _LONG_S else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
+    return f"{minutes} min {rest:02} s" if minutes < _MINUTE_S else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def moment(value: datetime) -> str:

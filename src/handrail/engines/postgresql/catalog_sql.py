@@ -14,7 +14,7 @@ from __future__ import annotations
 from sqlalchemy import TextClause, text
 
 # What is looked at: user schemas without ours, relations without extensions' own and without the version table.
-_SCOPE = r"""
+SCOPE = r"""
 with owned as materialized (
   select classid, objid from pg_catalog.pg_depend
   where refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and deptype = 'e'
@@ -59,14 +59,20 @@ from relations r join pg_description d on d.objoid = r.oid and d.classoid = 'pg_
 left join pg_attribute a on a.attrelid = r.oid and a.attnum = d.objsubid and d.objsubid > 0
 where r.relkind in ('r', 'p', 'f')""",
     # Columns. Texts: type, default or generation expression, identity, generated, collation where not the type's own.
+    # Defaults repeat from table to table and are deparsed once: unlike generated columns they name no column.
     r"""
-select 'column', r.name, a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
+select 'column', r.name, a.attname, format_type(a.atttypid, a.atttypmod),
+       coalesce(same.text, pg_get_expr(d.adbin, d.adrelid)),
        a.attidentity::text, a.attgenerated::text,
        case when a.attcollation <> t.typcollation then a.attcollation::regcollation::text end,
        not a.attnotnull, a.attnum::int, a.attnum::text,
        concat_ws(' ', a.attnum, a.attacl::text, a.attstorage, a.attcompression, a.attoptions::text, a.attstattarget)
 from relations r join pg_attribute a on a.attrelid = r.oid join pg_type t on t.oid = a.atttypid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.atthasdef
+left join (
+  select one.adbin::text as adbin, pg_get_expr(one.adbin, one.adrelid) as text
+  from pg_attrdef one join (select min(oid) as oid from pg_attrdef group by adbin::text) first using (oid)
+) same on same.adbin = d.adbin::text and a.attgenerated = ''
 where r.relkind in ('r', 'p', 'f') and a.attnum > 0 and not a.attisdropped""",
     # Constraints of tables; partitions' inherited ones follow from their parents. Texts: definition, type, '',
     # referenced table. Numbers: own and referenced columns, `{1,2}{1}`.
@@ -205,12 +211,18 @@ _DIGEST = "sum(hash_record_extended({row}, 0)) || ':' || sum(hash_record_extende
 
 
 def _statement(parts: tuple[str, ...], columns: str) -> TextClause:
-    return text(f"{_SCOPE} select {columns} {_FROM.format(parts=' union all '.join(parts))}")
+    return text(f"{SCOPE} select {columns} {_FROM.format(parts=' union all '.join(parts))}")
 
 
 def _hashed(row: str) -> str:
     return f"encode(sha256(convert_to(coalesce({_DIGEST.format(row=row)}, ''), 'UTF8')), 'hex')"
 
+
+# No lock beyond ACCESS SHARE on two system tables; one row.
+VERSION_TABLE = text("""
+select case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname
+from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass(quote_ident(:version_table))
+""")
 
 SNAPSHOT = _statement(_PARTS, "kind, owner, name, a, b, c, d, e, flag, position, numbers")
 FINGERPRINT = _statement(_PARTS, _hashed(_LOGICAL))

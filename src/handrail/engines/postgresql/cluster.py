@@ -45,6 +45,7 @@ class Cluster:
     """A folder of ours with a data folder, the server's log and the superuser's password for TCP in it."""
 
     home: Path
+    superuser: str = SUPERUSER
 
     @property
     def data(self) -> Path:
@@ -82,7 +83,7 @@ class Cluster:
     def _initdb(self, new: Path, binaries: Binaries, account: Account | None) -> None:
         done = subprocess.run(
             [
-                *(binaries.folder / "initdb", "--pgdata", new, "--username", SUPERUSER, "--encoding=UTF8"),
+                *(binaries.folder / "initdb", "--pgdata", new, "--username", self.superuser, "--encoding=UTF8"),
                 # The socket's folder is private; a loopback port is open to every user of the machine.
                 *("--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", self._password_path),
                 *(*_locale(binaries.major), "--no-sync", "--no-instructions"),
@@ -144,12 +145,12 @@ class Cluster:
         match [line.strip() for line in lines]:
             case [_, _, _, port, folder, "", _, "ready"]:
                 return URL.create(
-                    _DRIVER, username=SUPERUSER, database="postgres", query={"host": folder, "port": port}
+                    _DRIVER, username=self.superuser, database="postgres", query={"host": folder, "port": port}
                 )
             case [_, _, _, port, _, host, _, "ready"]:
                 password = self._password_path.read_text()
                 return URL.create(
-                    _DRIVER, username=SUPERUSER, password=password, host=host, port=int(port), database="postgres"
+                    _DRIVER, username=self.superuser, password=password, host=host, port=int(port), database="postgres"
                 )
         return None
 

@@ -6,16 +6,25 @@ import atexit
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from handrail.engines import base
+from handrail.engines.postgresql import shortfall
 from handrail.engines.postgresql.binaries import find, find_any
+from handrail.engines.postgresql.causes import sqlstate
+from handrail.engines.postgresql.likeness import database_like, drop_roles
 from handrail.engines.postgresql.server import Server, given, start
 from handrail.errors import SandboxUnavailable
+from handrail.model.needs import Needs
 
 VARIABLE = "HANDRAIL_SANDBOX_URL"
+#: A name that no role of a target has: there, `postgres` may be an ordinary role, as it is with some providers.
+_SUPERUSER = "handrail_sandbox"
+#: feature_not_supported (an extension, ICU), undefined_file (an extension before 15), undefined_object (a collation, a
+#: role, a tablespace), invalid_parameter_value (a locale): https://www.postgresql.org/docs/current/errcodes-appendix.html
+_MAY_BE_ELSEWHERE = frozenset({"0A000", "58P01", "42704", "22023"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +33,41 @@ class PostgresqlSandbox:
 
     server: Server
 
+    def lacks(self, needs: Needs) -> tuple[base.Refusal, ...]:
+        """Return what a database with those needs would miss on this server, each with the ways out."""
+        return shortfall.lacks(self.server, needs)
+
     @contextmanager
-    def database(self) -> Iterator[base.Engine]:
-        """Create one empty database, dropped at the end."""
-        with fresh_database(self.server) as url:
-            yield base.for_url(url)
+    def database(self, like: Needs | None = None, *, role: str | None = None) -> Iterator[base.Engine]:
+        """Create one empty database, dropped at the end with whoever is connected.
+
+        With the locale, owner, roles, rights and settings of the one it is like. Its sessions are those of `role`, one
+        of the roles of `like`, else the superuser's. Raises SandboxUnavailable where the server refuses.
+        """
+        if like is None:
+            with fresh_database(self.server) as url:
+                yield base.for_url(url)
+            return
+        with database_like(self.server, like, role) as address:
+            yield base.for_url(address)
+
+    def way_out(self, exc: BaseException) -> str:
+        """Return how to name another server where the statement wanted what this one may only have been made without.
+
+        By SQLSTATE: an extension that is not available, an object that the server itself or its locales would bring.
+        """
+        link = getattr(exc, "orig", None) or exc
+        if sqlstate(link) not in _MAY_BE_ELSEWHERE:
+            return ""
+        return (
+            f"; where the database's own server has it, set {VARIABLE} to a PostgreSQL {self.server.major} server "
+            "nobody else uses that has it too"
+        )
+
+    def drop_roles(self, names: Collection[str]) -> None:
+        """Drop the roles that revisions made on this server, as soon as no database made like another stands."""
+        if names:
+            drop_roles(self.server, names)
 
 
 @contextmanager
@@ -82,12 +121,12 @@ class _Shared:
 
     def _given_or_started(self, url: str | None, major: int) -> Server:
         if url is None:
-            return self._open.enter_context(start(find(major)))
+            return self._open.enter_context(start(find(major), superuser=_SUPERUSER))
         server = given(url)
         if server.major == major:
             return server
         try:
-            return self._open.enter_context(start(find(major)))
+            return self._open.enter_context(start(find(major), superuser=_SUPERUSER))
         except SandboxUnavailable as exc:
             exc.why = f"{exc.why}; {VARIABLE} is PostgreSQL {server.major}"
             raise

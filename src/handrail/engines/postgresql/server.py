@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -19,7 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from handrail.engines.base import opening
 from handrail.engines.postgresql.binaries import Binaries, stage
-from handrail.engines.postgresql.cluster import Cluster
+from handrail.engines.postgresql.cluster import SUPERUSER, Cluster
 from handrail.errors import SandboxUnavailable
 from handrail.host import scratch
 from handrail.host.guardian import Guarded, Program, guard
@@ -29,6 +30,8 @@ from handrail.host.secrets import mask
 
 #: No lock on other databases; copies the empty template, some 7 MB and 40 ms. STRATEGY is unknown before 15.
 _CREATE_DATABASE = sql.SQL("CREATE DATABASE {name} TEMPLATE template0")
+#: Waits some seconds for sessions of the other database to end, and keeps new ones out until it is copied.
+_COPY_DATABASE = sql.SQL("CREATE DATABASE {name} TEMPLATE {of}")
 #: Ends the database's sessions; instant apart from deleting its files.
 _DROP_DATABASE = sql.SQL("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 #: Reads a constant; no lock.
@@ -62,12 +65,20 @@ class Server:
         """Create an empty database. Raises psycopg.errors.DuplicateDatabase when there is one of that name."""
         self._execute(_CREATE_DATABASE.format(name=sql.Identifier(name)))
 
+    def copy_database(self, name: str, *, of: str) -> None:
+        """Create a database as a copy of another one, to which nobody is connected."""
+        self._execute(_COPY_DATABASE.format(name=sql.Identifier(name), of=sql.Identifier(of)))
+
     def drop_database(self, name: str) -> None:
         """Drop a database and end its sessions; no database of that name is fine."""
         self._execute(_DROP_DATABASE.format(name=sql.Identifier(name)))
 
+    def session(self, database: str | None = None) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a connection in autocommit, as the user of `address`; to its maintenance database where None."""
+        return _connect(self.address if database is None else self.address.set(database=database))
+
     def _execute(self, statement: sql.Composed) -> None:
-        with _connect(self.address) as conn:
+        with self.session() as conn:
             conn.execute(statement)
 
 
@@ -90,7 +101,7 @@ def given(url: str) -> Server:
     return Server(address=address, major=row[0], log_path=None)
 
 
-def _connect(address: URL) -> psycopg.Connection[tuple[int]]:
+def _connect(address: URL) -> psycopg.Connection[tuple[Any, ...]]:
     arguments = {**address.translate_connect_args(username="user", database="dbname"), **address.query}
     with opening():
         return psycopg.connect(autocommit=True, **arguments)
@@ -98,7 +109,12 @@ def _connect(address: URL) -> psycopg.Connection[tuple[int]]:
 
 @contextmanager
 def start(
-    binaries: Binaries, *, settings: Mapping[str, str] | None = None, data: Path | None = None, listen: bool = False
+    binaries: Binaries,
+    *,
+    settings: Mapping[str, str] | None = None,
+    data: Path | None = None,
+    listen: bool = False,
+    superuser: str = SUPERUSER,
 ) -> Iterator[Server]:
     """Run a server until the end of the block or of this process, however that ends.
 
@@ -107,7 +123,7 @@ def start(
     password. As root it runs under an unprivileged account. Raises SandboxUnavailable.
     """
     account = _account()
-    wish = _Wish(binaries=binaries, settings=dict(settings or {}), listen=listen, account=account)
+    wish = _Wish(binaries=binaries, settings=dict(settings or {}), listen=listen, account=account, superuser=superuser)
     with ExitStack() as stack:
         if data is None:
             yield _serve(stack, wish)
@@ -122,7 +138,7 @@ def start(
                 fix="wait until that process has ended, or choose another folder",
             ) from exc
         stack.callback(os.close, lock)
-        yield _serve(stack, replace(wish, kept=_Kept(cluster=Cluster(home=home), lock=lock)))
+        yield _serve(stack, replace(wish, kept=_Kept(cluster=Cluster(home=home, superuser=superuser), lock=lock)))
 
 
 @contextmanager
@@ -168,6 +184,7 @@ class _Wish:
     listen: bool
     account: Account | None
     kept: _Kept | None = None
+    superuser: str = SUPERUSER
 
 
 def _serve(stack: ExitStack, wish: _Wish) -> Server:
@@ -191,7 +208,7 @@ def _serve_once(outer: ExitStack, wish: _Wish) -> Server:
     scratch.sweep(root)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch.folder(root, wish.account))
-        cluster = wish.kept.cluster if wish.kept else Cluster(home=folder.path)
+        cluster = wish.kept.cluster if wish.kept else Cluster(home=folder.path, superuser=wish.superuser)
         binaries = wish.binaries
         if not can_reach(binaries.folder / "postgres", wish.account):
             binaries = stage(binaries, folder.path)

@@ -22,8 +22,9 @@ from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.diagnosis import unreachable
 from handrail.engines.postgresql.effects_lock import ANYTHING
 from handrail.errors import TargetRefused, Unreachable, UsageRefused
-from handrail.host.secrets import remember
+from handrail.host.secrets import mask, remember
 from handrail.model.effect import Blocker, Blocks, Cost, Effect
+from handrail.model.session import NOTHING_SETTLED, SessionSettings
 
 CONNECT_TIMEOUT_S = 10
 OUR_DRIVER = "psycopg"
@@ -74,14 +75,19 @@ select set_config('client_connection_check_interval', '2s', false)
 where current_setting('server_version_num')::int >= 140000 and version() ~ 'linux'
 """)
 
+# No lock. What env.py settles by arguments of its connection, for the session.
+_SET = sqlalchemy.text("select set_config(:name, :value, false)")
+_SCHEMA = sqlalchemy.text("select current_schema()")
+
 _parameters: ContextVar[dict[str, Any] | None] = ContextVar("handrail_postgresql_parameters", default=None)
 
 
 class Sessions:
     """Opens connections to one URL. Keeps SQLAlchemy's engines, so that their first look is paid for once a process."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, session: SessionSettings = NOTHING_SETTLED) -> None:
         self._url = url
+        self._session = session
         self._engines: dict[URL, sqlalchemy.Engine] = {}
         for secret in (url.password, url.query.get("password")):
             if isinstance(secret, str) and secret:
@@ -116,6 +122,7 @@ class Sessions:
             if purpose is not Purpose.MIGRATE:
                 conn = conn.execution_options(isolation_level="AUTOCOMMIT")
             _settle(conn, purpose)
+            self._repeat(conn)
         except DBAPIError as exc:
             conn.close()
             raise self._unreachable(exc) from exc
@@ -123,6 +130,27 @@ class Sessions:
             conn.close()
             raise
         return conn
+
+    def _repeat(self, conn: Connection) -> None:
+        """Settle the session as the project's env.py settles its own. Raises TargetRefused where that is refused."""
+        session = self._session
+        if not (session.parameters or session.statements):
+            return
+        sent = ""
+        try:
+            for name, value in session.parameters:
+                sent = f"SET {name}"
+                conn.execute(_SET, {"name": name, "value": value})
+            for sent in session.statements:
+                conn.exec_driver_sql(sent, execution_options={"no_parameters": True})
+            conn.dialect.default_schema_name = conn.execute(_SCHEMA).scalar_one_or_none()  # another search_path, maybe
+            conn.commit()
+        except DBAPIError as exc:
+            raise TargetRefused(
+                what="what env.py settles on its connection cannot be settled on ours; nothing was touched",
+                why=f"{mask(sent)}: {mask(str(exc.orig).partition(chr(10))[0])}",
+                fix="give the user of the environment's url that right, or take the statement out of env.py",
+            ) from exc
 
     def _url_for(self, purpose: Purpose) -> URL:
         driver = self._url.get_driver_name()

@@ -84,6 +84,11 @@ def answers(sql: str) -> bool:
     return kind(sql) is StatementKind.READ or any(kind_of(n) == "SelectStmt" and calls_unknown(n) for n in nodes)
 
 
+def roles_made(sql: str) -> frozenset[str]:
+    """Return the names that its CREATE ROLE, USER and GROUP make; what a DO block makes is not seen."""
+    return frozenset(node.role for node in statements(sql) or () if kind_of(node) == "CreateRoleStmt")
+
+
 def hide_literals(sql: str) -> str:
     """Return the statement with every literal replaced by `?` and comments left out; `UNREADABLE` where it fails."""
     postgast = library()

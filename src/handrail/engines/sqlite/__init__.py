@@ -6,18 +6,50 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 
 from sqlalchemy import URL, Connection
 
-from handrail.engines.base import Activity, Catalog, Cause, Effects, Locks, Purpose, Sandbox, Shadow, Statements
+from handrail.engines.archives import Backups
+from handrail.engines.base import (
+    Actions,
+    Activity,
+    Catalog,
+    Cause,
+    Effects,
+    Locks,
+    Purpose,
+    Rows,
+    Sandbox,
+    Shadow,
+    Statements,
+)
 from handrail.engines.explanation import explained
-from handrail.engines.sqlite import activity, catalog, effects, locks, shadow, statements, step
+from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
+from handrail.engines.sqlite import (
+    actions,
+    activity,
+    catalog,
+    effects,
+    ground,
+    locks,
+    orphans,
+    rights,
+    rows,
+    sequences,
+    shadow,
+    statements,
+    step,
+    trials,
+)
 from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.sandbox import open_sandbox
 from handrail.engines.sqlite.session import connect, connected_file
 from handrail.errors import TargetRefused
 from handrail.host.secrets import mask
 from handrail.model.effect import Blocker
+from handrail.model.needs import Needs
+from handrail.model.session import SessionSettings
 from handrail.model.target import Target
 
 #: The first version with ALTER TABLE DROP COLUMN and RETURNING: https://www.sqlite.org/releaselog/3_35_0.html.
@@ -39,13 +71,30 @@ class SQLite:
     name = "sqlite"
     state_schema: str | None = None
     catalog: Catalog = catalog
+    rows: Rows = rows
+    actions: Actions = actions
     effects: Effects = effects
     statements: Statements = statements
     locks: Locks = locks
     activity: Activity = activity
+    rights: Rights = rights
+    orphans: Orphans = orphans
+    sequences: Sequences = sequences
+    ground: Ground = ground
+    trials: Trials = trials
 
     def __init__(self, url: URL) -> None:
         self.url = url
+
+    def settled(self, session: SessionSettings) -> SQLite:  # noqa: ARG002 - the Protocol's shape
+        """Return this engine: SQLite knows no settings of that kind."""
+        return self
+
+    @property
+    def backups(self) -> Backups:
+        """What makes archives of this database."""
+        backups: Backups = import_module("handrail.engines.sqlite.backup").SqliteBackups(self.url)
+        return backups
 
     @contextmanager
     def connect(self, purpose: Purpose, *, run: str = "") -> Iterator[Connection]:  # noqa: ARG002 - no server shows it
@@ -79,6 +128,10 @@ class SQLite:
             server_major=sqlite3.sqlite_version_info[0],
             read_only=file.exists() and not os.access(file, os.W_OK),
         )
+
+    def needs(self, conn: Connection) -> Needs:  # noqa: ARG002 - the Protocol's shape; a file needs no server
+        """Return the major version, all that a file needs."""
+        return Needs(server_major=catalog.SERVER_MAJOR)
 
     def classify(self, exc: BaseException) -> Cause:
         """Return why a driver raised, by class and SQLite's result code."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import URL
 
-from handrail.engines.base import Engine, for_url
+from handrail.engines.base import Engine, Refusal, for_url
 from handrail.engines.sqlite.catalog import SERVER_MAJOR
 from handrail.errors import SandboxUnavailable
+from handrail.model.needs import Needs
 
 
 @contextmanager
@@ -35,8 +36,20 @@ class Folder:
         self._path = path
         self._numbers = count(1)
 
+    def lacks(self, needs: Needs) -> tuple[Refusal, ...]:
+        """Return whether the database is of another major version than Python's SQLite; it needs nothing else."""
+        if needs.server_major == SERVER_MAJOR:
+            return ()
+        return (
+            Refusal(
+                what=f"the sandbox is SQLite {SERVER_MAJOR}, the database is of SQLite {needs.server_major}",
+                why="the file format and what statements do are not the same across major versions",
+                fix=f"use a Python linked with SQLite {needs.server_major}",
+            ),
+        )
+
     @contextmanager
-    def database(self) -> Iterator[Engine]:
+    def database(self, like: Needs | None = None, *, role: str | None = None) -> Iterator[Engine]:  # noqa: ARG002 - SQLite knows no roles, and a file is like any other
         """Yield the engine of a fresh, empty file, removed at the end with everything that stands beside it."""
         file = self._path / f"sandbox-{next(self._numbers)}.db"
         file.touch()
@@ -45,3 +58,10 @@ class Folder:
         finally:
             for left in self._path.glob(f"{file.name}*"):
                 left.unlink()
+
+    def way_out(self, exc: BaseException) -> str:  # noqa: ARG002 - the Protocol's shape
+        """Return '': the library is the target's own."""
+        return ""
+
+    def drop_roles(self, names: Collection[str]) -> None:
+        """Nothing to drop: SQLite knows no roles."""

@@ -67,6 +67,11 @@ def answers(sql: str) -> bool:
     return kind(sql) is StatementKind.READ
 
 
+def roles_made(sql: str) -> frozenset[str]:  # noqa: ARG001 - the Protocol's shape
+    """Return none: SQLite knows no roles."""
+    return frozenset()
+
+
 def hide_literals(sql: str) -> str:
     """Return the statement on one line with every literal replaced by `?`, for display; comments are left out."""
     return syntax.hide_literals(sql)

@@ -1,0 +1,80 @@
+"""`handrail review`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from handrail.cli import options
+from handrail.errors import Exit
+from handrail.flows import review as flow
+from handrail.flows.ports import review_ports
+from handrail.flows.review import ReviewRequest
+from handrail.model.review import Review
+from handrail.model.verdict import Severity
+
+
+@click.command("review")
+@click.argument("target", default="")
+@click.option("--all", "everything", is_flag=True, help="Every revision, not only the pending ones.")
+@click.option("--since", default="", metavar="GITREF", help="Revisions whose files differ from that branch or commit.")
+@options.environment
+@click.option(
+    "--engine", default="", metavar="NAME", help="Read for this engine; default: as the project's files tell."
+)
+@click.option("--static", is_flag=True, help="Execute nothing: look at the files only.")
+@click.option(
+    "--fail-on",
+    type=click.Choice([severity.value for severity in reversed(Severity)]),
+    default=Severity.ERROR.value,
+    help="Exit 1 where there is a finding of this severity or above.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "sarif", "github", "gitlab", "junit", "markdown"]),
+    default="text",
+    help="How to print the result.",
+)
+@options.directory
+def command(
+    target: str,
+    since: str,
+    environment: str | None,
+    engine: str,
+    fail_on: str,
+    format_: str,
+    directory: Path,
+    *,
+    everything: bool,
+    static: bool,
+) -> int:
+    """Say what revisions would do, to whom, and what to write instead.
+
+    TARGET is a revision, or a range a:b. Without one, and without --all or --since, the pending revisions are reviewed
+    where one environment is named or declared, and every revision otherwise. Needs no settings, no database, and not
+    the application; nothing is written anywhere.
+    """
+    root = directory.resolve()
+    request = ReviewRequest(
+        target=target, everything=everything, since=since, environment=environment, engine=engine, static=static
+    )
+    found = flow.review(review_ports(root), request)
+    options.show(_shown(found, format_, root))
+    return Exit.FAILED_CLEAN if found.at_least(Severity(fail_on)) else Exit.DONE
+
+
+def _shown(found: Review, format_: str, root: Path) -> str:
+    """Return the report; the module of its format is imported only where it is asked for."""
+    from handrail.reports import review_formats, review_json, review_text, sarif  # noqa: PLC0415 - `--help` needs none
+
+    match format_:
+        case "json":
+            return review_json.document(found, root)
+        case "sarif":
+            return sarif.document(found, root, flow.pages())
+        case "text":
+            return review_text.report(found, root)
+        case _:
+            return review_formats.FORMATS[format_](found, root)

@@ -1,0 +1,119 @@
+"""`handrail versions`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from handrail.cli import options
+from handrail.flows import versions as flow
+from handrail.flows.ports import project_ports
+from handrail.flows.versions import RegisterRequest
+from handrail.model.contract import AppVersion
+from handrail.reports import compat_text, json
+
+
+@click.group("versions")
+def command() -> None:
+    """Say which versions of the application are deployed, so that migrations can be judged against them.
+
+    A version is kept as its contract, in the journal: what it reads and writes. Its code is not needed again.
+    """
+
+
+@command.command("register")
+@click.argument("name")
+@click.option("--ref", metavar="GITREF", default="", help="The commit, branch or tag that the version was built from.")
+@click.option("--models", metavar="MODULE:ATTRIBUTE", default="", help="Where its metadata is; default: env.py's.")
+@click.option(
+    "--from-file",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A contract that was derived elsewhere, as JSON.",
+)
+@click.option("--at", metavar="REVISION", help="The revision it was written for; default: the heads beside its models.")
+@options.environment
+@options.output_format
+@options.directory
+def register(format_: str, directory: Path, **given: object) -> int:
+    """Derive what a version reads and writes from its models, and keep it.
+
+    The models are imported in a process of their own, by the interpreter that runs Handrail, behind the fence.
+    """
+    ports = project_ports(directory.resolve())
+    done = flow.register(ports, RegisterRequest(**given))  # type: ignore[arg-type]  # click's own names and types
+    if format_ == "json":
+        options.show(json.document("version", version=done.version, alike=done.alike))
+        return 0
+    options.show(compat_text.versions((done.version,)))
+    if done.before is not None:
+        same = "with the same contract" if done.before.digest == done.version.digest else "with another contract"
+        click.echo(f"it was registered before, {same}", err=True)
+    if done.alike:
+        click.echo(f"{done.version.name} needs the same as {', '.join(done.alike)}: the contracts are equal", err=True)
+    return 0
+
+
+@command.command("list")
+@options.output_format
+@options.directory
+def list_(format_: str, directory: Path) -> int:
+    """Show every registered version, since which revision it is judged, and whether it is retired."""
+    known = project_ports(directory.resolve()).journal.versions()
+    if format_ == "json":
+        options.show(json.document("versions", versions=[_short(version) for version in known]))
+    else:
+        options.show(compat_text.versions(known))
+    return 0
+
+
+@command.command("show")
+@click.argument("name")
+@options.output_format
+@options.directory
+def show(name: str, format_: str, directory: Path) -> int:
+    """Show the contract of a version; as JSON it can be registered elsewhere, with --from-file."""
+    version = flow.find(project_ports(directory.resolve()), name)
+    if format_ == "json":
+        options.show(json.document("contract", contract=version.contract))
+        return 0
+    options.show(compat_text.versions((version,)))
+    for table in version.contract.tables:
+        options.show(f"{table.full_name}: {', '.join(c.name for c in table.columns)}")
+    return 0
+
+
+@command.command("retire")
+@click.argument("name")
+@options.output_format
+@options.directory
+def retire(name: str, format_: str, directory: Path) -> int:
+    """Say that a version runs nowhere any more; it is judged no longer."""
+    version = flow.retire(project_ports(directory.resolve()), name)
+    if format_ == "json":
+        options.show(json.document("version", version=_short(version)))
+    else:
+        options.show(compat_text.versions((version,)))
+    return 0
+
+
+@command.command("diff")
+@click.argument("old")
+@click.argument("new")
+@options.output_format
+@options.directory
+def diff(old: str, new: str, format_: str, directory: Path) -> int:
+    """Show what one version needs of the database and another does not."""
+    lines = flow.diff(project_ports(directory.resolve()), old, new)
+    if format_ == "json":
+        options.show(json.document("contract-diff", old=old, new=new, differences=lines))
+    else:
+        options.show("\n".join(lines) or f"{old} and {new} need the same: their contracts are equal")
+    return 0
+
+
+def _short(version: AppVersion) -> AppVersion:
+    return replace(version, contract=replace(version.contract, tables=()))

@@ -1,0 +1,76 @@
+"""Which operation of a revision made something stop working: the last one that speaks of what the server names."""
+
+from __future__ import annotations
+
+import re
+
+from handrail.model.matrix import Trial
+from handrail.model.operation import Operation, Origin, RecordedRevision, Statement, StatementKind
+
+_WORD = re.compile(r"\w+")
+_QUOTED = re.compile(r"[\"`']([^\"`']+)[\"`']")
+_SHOWN = 100
+#: Words of servers' messages that name nothing.
+_NOISE = frozenset(
+    """
+    a already an and at be boolean but by cannot character check column constraint
+    conflict delete deleted does duplicate exist expression failed foreign for from has in input
+    insert integer into invalid is key long missing new no not null numeric of
+    on or out primary range referenced relation row still such syntax table text that
+    the timestamp to too type unique update value values varying violates view was with
+    without
+    """.split()  # noqa: SIM905 - a list of sixty strings is sixty lines
+)
+
+
+def operation(trial: Trial, recorded: RecordedRevision) -> str:
+    """Return the operation in Alembic's words with its line, the SQL of one sent by itself; '' where none speaks of it.
+
+    What a quoted name of the server's message matches counts more than the table does; of equals the last one counts,
+    since it left things as they are.
+    """
+    named = {word for text in _QUOTED.findall(trial.message) for word in _WORD.findall(text)}
+    named |= set(_WORD.findall(trial.column))
+    named |= {w for w in _WORD.findall(trial.message) if w.lower() not in _NOISE and not w.isdigit()}
+    table = set(_WORD.findall(trial.table))
+    best, score = "", 0
+    for label, words, schema in _candidates(recorded):
+        points = 4 * len(words & (named - table)) + 2 * bool(words & table)
+        points += 1 if points and schema else 0
+        if points and points >= score:
+            best, score = label, points
+    return best
+
+
+def _candidates(recorded: RecordedRevision) -> list[tuple[str, set[str], bool]]:
+    """Return every operation and every statement outside of one, with its words and whether it changes the schema."""
+    found = []
+    for index, each in enumerate(recorded.operations):
+        sent = [s for s in recorded.statements if s.operation == index]
+        text = " ".join((each.table or "", each.subject or "", *(v for _, v in each.details), *(s.sql for s in sent)))
+        schema = any(s.kind is StatementKind.SCHEMA for s in sent) if sent else True
+        sql = sent[-1].sql if sent and each.name == "execute" else ""
+        found.append((_label(each, sql), set(_WORD.findall(text)), schema))
+    for statement in recorded.statements:
+        if statement.operation is None and statement.origin is Origin.REVISION:
+            schema = statement.kind is StatementKind.SCHEMA
+            found.append((_short(statement), set(_WORD.findall(statement.sql)), schema))
+    return found
+
+
+def _label(each: Operation, sql: str) -> str:
+    place = f" at line {each.place.line}" if each.place else ""
+    if sql:
+        return f"execute {_cut(sql)}{place}"
+    where = ".".join(filter(None, (each.table, each.subject)))
+    return f"{each.name} {where}{place}" if where else f"{each.name}{place}"
+
+
+def _short(statement: Statement) -> str:
+    place = f" at line {statement.place.line}" if statement.place else ""
+    return f"{_cut(statement.sql)}{place}"
+
+
+def _cut(sql: str) -> str:
+    line = " ".join(sql.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"

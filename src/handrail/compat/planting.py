@@ -1,0 +1,178 @@
+"""Plants the rows that others need around them, from the schema as it is: parents first, recursively."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import StatementError
+
+from handrail.compat.attempt import kept, message, undone
+from handrail.compat.bound_type import Verbatim
+from handrail.compat.values import candidates, written
+from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, Table
+
+_DEEPEST = 12
+_ROUNDS = 12
+Key = tuple[str, tuple[tuple[str, str], ...], int]
+
+
+class CannotPlant(Exception):
+    """A row that others need could not be made; the message says which and why."""
+
+
+class Planter:
+    """Plants rows in one transaction; parents that are to be no particular ones are planted once."""
+
+    def __init__(self, conn: Connection, snapshot: Snapshot) -> None:
+        self._conn = conn
+        self._tables = {table.name: table for table in snapshot.tables}
+        types = [thing for thing in snapshot.objects if thing.kind in {"enum", "domain"}]
+        # A column's type is named without its schema where the search_path leads there.
+        self._objects = {name: t for t in types for name in (t.name, t.name.rpartition(".")[2])}
+        self._parents: dict[Key, Mapping[str, Any]] = {}
+        self._depth = 0
+        self.numbers = count(1)
+
+    def table(self, name: str) -> Table | None:
+        """Return the table of that name, None where there is none."""
+        return self._tables.get(name)
+
+    def incoming(self, name: str) -> list[tuple[Table, Constraint]]:
+        """Return every foreign key that refers to that table, with its table."""
+        return [
+            (table, key)
+            for table in self._tables.values()
+            for key in table.constraints
+            if key.kind is ConstraintKind.FOREIGN_KEY and key.referenced_table == name
+        ]
+
+    def parent(self, key: Constraint, values: Mapping[str, Any], *, own: int = 0) -> Mapping[str, Any]:
+        """Return the values of the columns of `key`, after planting the row they refer to.
+
+        Those of them in `values` are kept. Rows with the same `own` share a parent. Raises CannotPlant.
+        """
+        pairs = list(zip(key.columns, key.referenced_columns, strict=True))
+        given = {theirs: values[mine] for mine, theirs in pairs if values.get(mine) is not None}
+        known: Key = (key.referenced_table, tuple(sorted((k, str(v)) for k, v in given.items())), own)
+        if known not in self._parents or not set(key.referenced_columns) <= self._parents[known].keys():
+            self._parents[known] = self.plant(key.referenced_table, given, key.referenced_columns)
+        return {mine: self._parents[known][theirs] for mine, theirs in pairs}
+
+    @contextmanager
+    def tentative(self) -> Iterator[None]:
+        """Forget at the end the parents that were planted inside: a savepoint takes them back."""
+        before = dict(self._parents)
+        try:
+            yield
+        finally:
+            self._parents = before
+
+    def plant(self, name: str, given: Mapping[str, Any], wanted: tuple[str, ...]) -> Mapping[str, Any]:
+        """Return the wanted columns of a new row with the given values. Raises CannotPlant."""
+        table = self._tables.get(name)
+        if table is None or self._depth > _DEEPEST:
+            raise CannotPlant(f"no row of {name} could be planted: its foreign keys lead nowhere or round in a circle")
+        self._depth += 1
+        try:
+            values = self._values(table, given, wanted)
+        finally:
+            self._depth -= 1
+        target = lightweight(table)
+        done = kept(self._conn, lambda: self._insert(target, values, wanted))
+        if isinstance(done, StatementError):
+            free = frozenset(values) - frozenset(given)
+            if not settled(self._conn, table, values, free, lambda: self._insert(target, values, wanted)):
+                raise CannotPlant(f"no row of {name} could be planted: {message(done)}")
+            done = self._insert(target, values, wanted)
+        return done
+
+    def _insert(self, target: sa.TableClause, values: Mapping[str, Any], wanted: tuple[str, ...]) -> Mapping[str, Any]:
+        row = self._conn.execute(target.insert().values(**values).returning(*(target.c[w] for w in wanted)))
+        return dict(zip(wanted, row.one(), strict=True))
+
+    def _values(self, table: Table, given: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+        values = dict(given)
+        needed = {c.name for c in table.columns if _needed(c)} | {
+            c.name for c in table.columns if c.name in wanted and c.default is None and not c.identity
+        }
+        for key in table.constraints:
+            if key.kind is not ConstraintKind.FOREIGN_KEY or set(key.columns) <= values.keys():
+                continue
+            if needed.intersection(key.columns):
+                values.update(self.parent(key, values))
+        number = next(self.numbers)
+        for column in table.columns:
+            if column.name in needed and column.name not in values and not _by_itself(table, column):
+                values[column.name] = written(column.type, number, self._objects)
+        return values
+
+
+def _needed(column: Column) -> bool:
+    return not (column.nullable or column.default is not None or column.identity or column.generated)
+
+
+def _by_itself(table: Table, column: Column) -> bool:
+    """Whether SQLite numbers the column itself: the only column of a primary key, declared INTEGER."""
+    keys = [c for c in table.constraints if c.kind is ConstraintKind.PRIMARY_KEY]
+    return (
+        column.type.upper() == "INTEGER"
+        and column.type != "integer"
+        and bool(keys)
+        and keys[0].columns == (column.name,)
+    )
+
+
+def lightweight(table: Table) -> sa.TableClause:
+    """Return the table for statements whose values the server is to understand by itself."""
+    schema, _, name = table.name.rpartition(".")
+    columns: list[sa.ColumnClause[Any]] = [sa.column(c.name, Verbatim()) for c in table.columns]
+    return sa.table(name, *columns, schema=schema or None)
+
+
+def settled(
+    conn: Connection,
+    table: Table | None,
+    values: MutableMapping[str, Any],
+    free: frozenset[str],
+    write: Callable[[], object],
+) -> bool:
+    """Change `values` of the free columns until `write` passes the table's CHECKs; return whether it does.
+
+    Tried are the values that a check's own text names, and the neighbours of its numbers.
+    """
+    checks = [c for c in table.constraints if c.kind is ConstraintKind.CHECK] if table else []
+    for _ in range(_ROUNDS):
+        failed = undone(conn, write)
+        if not isinstance(failed, StatementError):
+            return True
+        said = str(failed.orig)
+        broken = next((c for c in checks if (c.name or c.definition) in said), None)
+        if broken is None or not _improved(conn, broken, values, free, write):
+            return False
+    return False
+
+
+def _improved(
+    conn: Connection,
+    check: Constraint,
+    values: MutableMapping[str, Any],
+    free: frozenset[str],
+    write: Callable[[], object],
+) -> bool:
+    columns = [c for c in values if c in free and (c in check.columns or (not check.columns and c in check.definition))]
+    for column in columns:
+        before = values[column]
+        for candidate in candidates(check.definition):
+            if isinstance(candidate, str) and not isinstance(before, str):
+                continue
+            values[column] = str(candidate) if isinstance(before, str) else candidate
+            failed = undone(conn, write)
+            if not isinstance(failed, StatementError) or (check.name or check.definition) not in str(failed.orig):
+                return True
+        values[column] = before
+    return False

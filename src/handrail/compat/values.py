@@ -1,0 +1,139 @@
+"""Values to write: the nth one that a column of a contract takes, the furthest ones, and those for planted rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from handrail.model.contract import ContractColumn, ContractType, Family
+from handrail.model.schema import SchemaObject
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LONGEST = 2_000
+_DAY = date(2026, 1, 1)
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
+_NUMBER = re.compile(r"(?<![\w.'])-?\d+(?:\.\d+)?(?![\w'])")
+#: What types of servers take that no class of SQLAlchemy's core stands for; %d is the number of the row.
+_WRITTEN = (
+    ("inet", "10.0.0.%d"),
+    ("cidr", "10.0.%d.0/24"),
+    ("macaddr", "00:00:00:00:00:%02d"),
+    ("tsvector", "a%d"),
+    ("ltree", "a%d"),
+    ("hstore", "a=>%d"),
+    ("point", "(%d,0)"),
+    ("range", "empty"),
+    ("bit", "1"),
+    ("money", "%d"),
+    ("xml", "<a>%d</a>"),
+    ("vector", "[%d]"),
+)
+
+
+def value(column: ContractColumn, number: int) -> object:
+    """Return the nth value of that column: others for other numbers, where its type has that many."""
+    return column.constant if column.constant is not None else of_type(column.type, number)
+
+
+def of_type(kind: ContractType, number: int) -> object:  # noqa: C901, PLR0911, PLR0912 - one line for each family
+    """Return the nth value of that type."""
+    match kind.family:
+        case Family.INTEGER:
+            return number
+        case Family.NUMERIC:
+            room = (kind.precision - (kind.scale or 0)) if kind.precision is not None else 9
+            return Decimal(number % 10**room) if room > 0 else Decimal(number).scaleb(-(kind.scale or 0))
+        case Family.FLOAT:
+            return number + 0.5
+        case Family.BOOLEAN:
+            return number % 2 == 1
+        case Family.DATE:
+            return _DAY + timedelta(days=number)
+        case Family.DATETIME:
+            return datetime(2026, 1, 1, tzinfo=UTC if kind.timezone else None) + timedelta(minutes=number)
+        case Family.TIME:
+            return time(number % 24, number % 60, tzinfo=UTC if kind.timezone else None)
+        case Family.INTERVAL:
+            return timedelta(minutes=number)
+        case Family.BINARY:
+            return b"h%d" % number
+        case Family.UUID:
+            return UUID(int=number)
+        case Family.JSON:
+            return {"n": number}
+        case Family.ENUM:
+            return kind.values[number % len(kind.values)] if kind.values else None
+        case Family.ARRAY:
+            return [of_type(kind.item, number)] if kind.item else []
+        case Family.STRING:
+            return short_text(number, kind.size)
+        case Family.OTHER:
+            return written(kind.ddl, number)
+
+
+def short_text(number: int, size: int | None) -> str:
+    """Return a short text of its own for each number, as far as `size` characters allow."""
+    digits = ""
+    while number or not digits:
+        number, rest = divmod(number, 36)
+        digits = _DIGITS[rest] + digits
+    return f"h{digits}" if size is None or size > len(digits) else digits[-size:]
+
+
+def furthest(kind: ContractType) -> object | None:
+    """Return the longest or largest value that the type allows, None where that is nothing a server would refuse."""
+    match kind.family:
+        case Family.INTEGER:
+            return (1 << ((kind.size or 32) - 1)) - 1
+        case Family.STRING:
+            return "x" * min(kind.size or _LONGEST, _LONGEST)
+        case Family.NUMERIC if kind.precision is not None:
+            return Decimal(1).scaleb(kind.precision - (kind.scale or 0)) - 1
+        case _:
+            return None
+
+
+def written(type_text: str, number: int, objects: Mapping[str, SchemaObject] | None = None) -> str:
+    """Return the text of the nth value of a type that the server names so; enums and domains are among `objects`."""
+    text = type_text.lower()
+    known = (objects or {}).get(type_text.replace('"', ""))
+    if known is not None and known.kind == "enum":
+        found = _QUOTED.findall(known.definition) or known.definition.replace(",", " ").split()
+        return found[number % len(found)] if found else ""
+    if known is not None:
+        return written(known.definition.split(" CHECK")[0].split(" NOT NULL")[0].split(" DEFAULT")[0], number)
+    if text.endswith("[]"):
+        return "{}"
+    size = re.search(r"\((\d+)", text)
+    for name, pattern in (*_WRITTEN, *_COMMON):
+        if name in text:
+            return pattern % number if "%" in pattern else pattern
+    if re.search(r"int|serial|numeric|decimal|real|double|float", text):
+        return str(number)
+    if "date" in text or "timestamp" in text:
+        moment = datetime(2026, 1, 1) + timedelta(minutes=number)  # noqa: DTZ001 - a text for a column of any zone
+        return (_DAY + timedelta(days=number)).isoformat() if text == "date" else moment.isoformat(" ")
+    return short_text(number, int(size[1]) if size else None)
+
+
+_COMMON = (
+    ("interval", "%d minutes"),
+    ("bool", "true"),
+    ("uuid", "00000000-0000-0000-0000-%012d"),
+    ("json", '{"n": %d}'),
+    ("bytea", "h%d"),
+    ("time without", "12:00:%02d"),
+    ("time with", "12:00:%02d+00"),
+)
+
+
+def candidates(check: str) -> tuple[Any, ...]:
+    """Return values that a check's text names, or that are near a number in it."""
+    texts = [text.replace("''", "'") for text in _QUOTED.findall(check)]
+    numbers = [Decimal(n) for n in _NUMBER.findall(_QUOTED.sub("", check))]
+    near = [n + step for n in numbers for step in (0, 1, -1)]
+    return (*dict.fromkeys(texts), *dict.fromkeys(int(n) if n == int(n) else float(n) for n in near))

@@ -1,0 +1,68 @@
+"""What every engine offers to make backups and databases of them, beside `base`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sqlalchemy import Connection
+
+from handrail.host.partial import Partial
+from handrail.model.backup import Estimate, Program
+from handrail.model.needs import Needs
+
+if TYPE_CHECKING:
+    from handrail.engines.base import Engine
+
+
+class Dump(Protocol):
+    """A backup being made. `conn` reads the very snapshot that goes into the archive, until the block ends."""
+
+    conn: Connection
+
+    def sequences(self) -> tuple[tuple[str, str, str], ...]:
+        """Return each sequence as it was before the archive was begun and as it is now, where no snapshot holds them.
+
+        Names and values are those of a RowsPrint.
+        """
+
+    def finish(self, tell: Callable[[int, int], None]) -> Program:
+        """Wait until the archive is complete, and return what wrote it.
+
+        `tell` hears now and then how many bytes of the database are in it, of how many; about.
+
+        Raises BackupUnproved with the program's own words.
+        """
+
+
+class Backups(Protocol):
+    """Makes archives of the engine's own database, and databases of archives."""
+
+    suffix: str
+
+    def estimate(self, conn: Connection) -> Estimate:
+        """Return what a backup will read and whom it will keep waiting. No table is scanned."""
+
+    def dump(self, file: Partial, *, compress: int, lock_wait: timedelta, run: str) -> AbstractContextManager[Dump]:
+        """Begin to write the whole database into `file`; whoever writes ends with the block, and with this process.
+
+        `compress` is 0 for none to 9. `lock_wait` bounds the wait for a table that somebody has locked. Raises
+        BackupUnproved (no program for it, a missing right, a lock) or Unreachable.
+        """
+
+    def restore(
+        self, archive: Path, into: Engine, *, program: Program, jobs: int, owners: bool, privileges: bool
+    ) -> None:
+        """Fill the empty database with what is in the archive, with its owners and privileges where they are wanted.
+
+        Raises BackupUnproved where anything of it cannot be restored.
+        """
+
+    def named(self, into: str) -> Engine:
+        """Return the engine of a URL, or of the database of that name beside ours; nothing is opened."""
+
+    def create(self, into: Engine, like: Needs) -> None:
+        """Make the database where there is none yet. Raises TargetRefused where it is ours or is not empty."""

@@ -1,0 +1,65 @@
+"""What every engine offers to compare a database with the models that use it, beside `base`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from handrail.model.relation import Looked, Relation
+from handrail.model.schema import Snapshot
+from handrail.model.sequence import ServingSequence
+from handrail.model.verdict import Unsupported
+
+#: How many orphans of one relation are named by key.
+SAMPLED = 20
+
+
+class Rights(Protocol):
+    """Knows what we may read, so that nothing unseen is taken for nothing."""
+
+    def missing(self, conn: Connection, name: str) -> Unsupported | None:
+        """Return which right is missing to read that table, with the GRANT; None where none is, or no such table."""
+
+
+class Orphans(Protocol):
+    """Finds rows without their parent."""
+
+    def vouched(self) -> bool:
+        """Return whether rows cannot break a foreign key that is marked as validated, so that it may be trusted."""
+
+    def look(self, conn: Connection, relation: Relation) -> Looked:
+        """Return the rows that name a parent which is not there: all counted, `SAMPLED` of them by key.
+
+        Two scans of the child at most, with a lookup of each key in the parent; ends after a minute, and where a lock
+        or a right is missing, with Unsupported. Reads only.
+        """
+
+
+class Sequences(Protocol):
+    """Looks at what gives keys to new rows."""
+
+    def serving(self, conn: Connection) -> Iterator[ServingSequence]:
+        """Yield each sequence beside its column's furthest value, asked for one by one; nothing where none is used."""
+
+
+class Ground(Protocol):
+    """What tables rest on and models do not make."""
+
+    def schema(self, conn: Connection) -> str | None:
+        """Return the schema that a name without one means in this session; None where there is none."""
+
+    def lay(self, conn: Connection, snapshot: Snapshot) -> None:
+        """Make the snapshot's schemas, extensions, functions and domains in an empty database, as far as that goes.
+
+        `conn` commits each statement.
+        """
+
+
+class Trials(Protocol):
+    """Lets things be tried in a database of ours."""
+
+    def trying(self, conn: Connection) -> AbstractContextManager[None]:
+        """Begin a transaction in which constraints are checked at once; what is inside is rolled back at the end."""

@@ -1,0 +1,190 @@
+"""`handrail backup`: create, list, verify, restore, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from handrail.engines.base import Engine, Purpose
+from handrail.errors import BackupUnproved, LeaseHeld, UsageRefused
+from handrail.flows import archiving, commanded, planning, proving, running
+from handrail.flows.ports import Ports, ProjectPorts
+from handrail.host.urls import resolve
+from handrail.journal import backups
+from handrail.model.backup import Manifest, Method, Proof, Pruning, Shelf, pruning
+from handrail.model.run import BackupProgressed, RunState
+from handrail.model.target import Target
+from handrail.model.verdict import Verdict
+
+_SOURCES = frozenset({"env", "file", "command"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A backup in a new database, compared with what its own one held."""
+
+    backup: Manifest
+    target: Target
+    seconds: float
+
+
+def create(ports: Ports) -> Manifest:
+    """Make a backup and return it, proved.
+
+    Raises BackupUnproved, LeaseHeld while a run is at work, and what reaching the database raises.
+    """
+    standing = planning.look_as_allowed(ports)
+    running.refuse_stranger(ports, standing)
+    if standing.lease_taken:
+        raise LeaseHeld(
+            what="a run is at work on this database; nothing was touched",
+            why=standing.lease.describe() if standing.lease else "it has only begun",
+            fix=f"wait for it: handrail status -e {ports.environment.name}",
+        )
+    return archiving.back_up(ports, standing.target, standing.identity.uuid if standing.identity else "")
+
+
+def shelf(ports: ProjectPorts, directory: str) -> Shelf:
+    """Return what is in the folder of backups. No database is opened, nothing is written."""
+    return backups.read(ports.settings.root / directory)
+
+
+def verify(ports: Ports, wanted: str, identity: Path | None) -> Manifest:
+    """Restore a backup again, compare it again, and write down what came out. Raises BackupUnproved unless it is equal.
+
+    `identity` is the file that decrypts it.
+    """
+    place = archiving.folder(ports)
+    found = backups.find(backups.read(place), ports.environment.name, wanted)
+    with archiving.given_up_as_a_whole(ports):
+        backups.sweep(place)
+        proof = _proof(ports, place, found, identity)
+        judged = replace(found, proof=proof)
+        backups.write(place, replace(backups.with_buckets(place, found), proof=proof))
+    proving.require(proof, f"backup {found.id}", "use another one: handrail backup list")
+    return judged
+
+
+def _proof(ports: Ports, place: Path, found: Manifest, identity: Path | None) -> Proof:
+    if found.method is Method.COMMAND:
+        return commanded.run_proof(ports, found)
+    whole = backups.with_buckets(place, found)
+    try:
+        with proving.plain(place, whole, identity) as archive:
+            return proving.prove(ports, whole, archive)
+    except proving.Damage as exc:
+        return Proof(verdict=Verdict.FAIL, reason=exc.why, at=ports.clock.now())
+
+
+def restore(ports: Ports, wanted: str, into: str, identity: Path | None, *, owners: bool) -> Restored:
+    """Restore a backup into a new or empty database, and compare it there.
+
+    `into` is a database's name (a file's, on SQLite) beside the environment's, or a URL as settings write it. Raises
+    BackupUnproved, TargetRefused, UsageRefused.
+    """
+    place = archiving.folder(ports)
+    found = backups.find(backups.read(place), ports.environment.name, wanted)
+    if found.method is Method.COMMAND:
+        raise UsageRefused(
+            what=f"backup {found.id} is not restored by Handrail; nothing was touched",
+            why=f"the environment's own command made it: {found.archive}",
+            fix="restore it as backup.proof does",
+        )
+    whole = backups.with_buckets(place, found)
+    copy = _other(ports, into)
+    left = f"{copy.url.database} is to be dropped where it was created already"
+    began = ports.clock.monotonic()
+    with archiving.given_up_as_a_whole(ports, left), proving.plain(place, whole, identity) as archive:
+        ports.engine.backups.create(copy, proving.image_of(whole).needs)
+        _fill(ports, whole, archive, copy, owners=owners)
+        target = _compared(ports, whole, copy)
+    return Restored(backup=found, target=target, seconds=ports.clock.monotonic() - began)
+
+
+def _fill(ports: Ports, found: Manifest, archive: Path, copy: Engine, *, owners: bool) -> None:
+    ports.emit(BackupProgressed(phase=f"restoring into {copy.url.database}"))
+    jobs = ports.environment.backup.jobs
+    try:
+        ports.engine.backups.restore(archive, copy, program=found.program, jobs=jobs, owners=owners, privileges=owners)
+    except BackupUnproved as exc:
+        raise BackupUnproved(
+            what=f"backup {found.id} cannot be restored into {copy.url.database}, which is to be dropped",
+            why=exc.why,
+            fix="create the roles there that it names, or leave owners and privileges out: --no-owners",
+        ) from exc
+
+
+def _other(ports: Ports, into: str) -> Engine:
+    if into.partition(":")[0] in _SOURCES or "://" in into:
+        into = resolve(into, environment="the restored database", root=ports.settings.root)
+    copy = ports.engine.backups.named(into)
+    if copy.name != ports.engine.name:
+        raise UsageRefused(
+            what="a backup cannot be restored into another kind of database; nothing was touched",
+            why=f"it was made of {ports.engine.name}, and --into names {copy.name}",
+            fix=f"name a database of {ports.engine.name}",
+        )
+    return copy
+
+
+def _compared(ports: Ports, found: Manifest, copy: Engine) -> Target:
+    image = proving.image_of(found)
+    ports.emit(BackupProgressed(phase="comparing the restored rows"))
+    with copy.connect(Purpose.READ) as conn:
+        target = copy.target(conn)
+    if target.server_major != image.rows.server_major:
+        raise BackupUnproved(
+            what=f"backup {found.id} is restored into {target.database}, but cannot be compared there",
+            why=f"it is of major version {image.rows.server_major}, the server there of {target.server_major}",
+            fix="look at the data yourself, or restore into a server of the same major version",
+        )
+    differing = proving.compare(ports, image, copy)
+    if differing:
+        raise BackupUnproved(
+            what=f"what was restored into {target.database} is not what the backup was made of; do not use it",
+            why="; ".join(differing),
+            fix=f"drop {target.database}, and use another backup: handrail backup list",
+        )
+    return target
+
+
+def plan_pruning(ports: ProjectPorts, environment: str, directory: str, keep: int) -> Pruning:
+    """Return what retention would delete. Nothing is written.
+
+    An open rollback point is the newest proved backup that was made before the environment's last run ended, at the
+    revision which that run started from.
+    """
+    mine = shelf(ports, directory).of(environment)
+    return pruning(mine, keep=keep, rollback_point=_rollback_point(ports, environment, mine))
+
+
+def _rollback_point(ports: ProjectPorts, environment: str, mine: tuple[Manifest, ...]) -> str:
+    changing = (r for r in ports.journal.runs(environment) if r.start != r.goal and r.state is not RunState.RUNNING)
+    last = next(changing, None)
+    if last is None:
+        return ""
+    before = [b for b in mine if b.proved and b.heads == last.start and b.made_at <= (last.ended_at or b.made_at)]
+    return before[-1].id if before else ""
+
+
+def prune(
+    ports: ProjectPorts, environment: str, directory: str, keep: int, confirm: Callable[[Pruning], None]
+) -> Pruning:
+    """Delete what retention does not keep, once `confirm` has agreed. Raises BackupUnproved where it cannot."""
+    planned = plan_pruning(ports, environment, directory, keep)
+    if not planned.delete:
+        return planned
+    confirm(planned)
+    place = ports.settings.root / directory
+    try:
+        backups.sweep(place)
+        for backup in planned.delete:
+            backups.remove(place, backup)
+    except OSError as exc:
+        raise BackupUnproved(
+            what="not every backup could be deleted; no database was touched",
+            why=f"{exc.strerror}: {exc.filename}",
+            fix="correct the rights of the folder, then run it again",
+        ) from exc
+    return planned

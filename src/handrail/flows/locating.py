@@ -1,0 +1,41 @@
+"""Looks, for a review, at the database of an environment: where it stands and which server it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handrail.errors import HandrailError
+from handrail.flows import planning
+from handrail.flows.ports import ProjectPorts, target_ports
+from handrail.history.env_py import EnvPy
+from handrail.model.review import EngineChoice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """What an environment tells: its engine, the rows of the version table, and what env.py configures."""
+
+    environment: str
+    engine: EngineChoice
+    heads: tuple[str, ...]
+    env: EnvPy
+
+
+def locate(ports: ProjectPorts, name: str | None) -> tuple[Located | None, tuple[str, ...]]:
+    """Return what the named environment tells, or the only one declared; None where there is none, with notes.
+
+    Reads only. One that is named has to be there: raises SettingsInvalid, Unreachable, ProjectUnreadable. One that is
+    only declared may be out of reach: a note says so.
+    """
+    if name is None and len(ports.settings.environments) != 1:
+        return None, ()
+    environment = ports.settings.environment(name)
+    try:
+        target = target_ports(ports, environment, emit=lambda _event: None)
+        standing = planning.look_as_allowed(target)
+    except HandrailError as exc:
+        if name is not None:
+            raise
+        return None, (f"{environment.name} was not looked at, so every revision is reviewed: {exc.what}; {exc.why}",)
+    choice = EngineChoice(name=target.engine.name, server_major=standing.target.server_major, told_by=environment.name)
+    return Located(environment=environment.name, engine=choice, heads=standing.heads, env=target.env), ()

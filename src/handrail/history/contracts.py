@@ -1,0 +1,220 @@
+"""The contract of the application's models, read from their metadata and mappers."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import CompileError
+from sqlalchemy.orm import configure_mappers
+from sqlalchemy.orm.mapper import _all_registries
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from handrail.model.contract import (
+    Contract,
+    ContractColumn,
+    ContractKey,
+    ContractRelationship,
+    ContractTable,
+    ContractType,
+    Family,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column, Dialect
+    from sqlalchemy.orm import Mapper
+
+#: Widest first: a class is looked for among the bases in this order, so that the nearest kind wins.
+_FAMILIES: tuple[tuple[type[Any], Family], ...] = (
+    (sa.Enum, Family.ENUM),
+    (sa.Interval, Family.INTERVAL),
+    (sa.ARRAY, Family.ARRAY),
+    (sa.JSON, Family.JSON),
+    (sa.Uuid, Family.UUID),
+    (sa.LargeBinary, Family.BINARY),
+    (sa.types._Binary, Family.BINARY),  # noqa: SLF001 - what BINARY and BYTEA have in common
+    (sa.Boolean, Family.BOOLEAN),
+    (sa.Integer, Family.INTEGER),
+    (sa.Float, Family.FLOAT),
+    (sa.Numeric, Family.NUMERIC),
+    (sa.DateTime, Family.DATETIME),
+    (sa.Date, Family.DATE),
+    (sa.Time, Family.TIME),
+    (sa.String, Family.STRING),
+)
+#: Types of the PostgreSQL dialect that are String's or Enum's children in name only.
+_NOT_TEXT = frozenset({"INET", "CIDR", "MACADDR", "TSVECTOR", "HSTORE", "CITEXT"})
+
+
+def imported(spec: str) -> tuple[MetaData, ...]:
+    """Return the metadata that `module:attribute` names: a MetaData, or what has one (Base, db), or several of them.
+
+    Raises what the project's code raises; LookupError where there is no such thing.
+    """
+    name, _, path = spec.partition(":")
+    found: Any = importlib.import_module(name)
+    for part in filter(None, path.split(".")):
+        if not hasattr(found, part):
+            raise LookupError(f"{name} has no attribute {path!r}")
+        found = getattr(found, part)
+    given = found if isinstance(found, (list, tuple)) else (found,)
+    metadata = tuple(m for m in (getattr(each, "metadata", each) for each in given) if isinstance(m, MetaData))
+    if not metadata:
+        raise LookupError(f"{spec} is {type(found).__name__}, neither a MetaData nor something that has one")
+    return metadata
+
+
+def contract(metadata: tuple[MetaData, ...], dialect: Dialect) -> Contract:
+    """Return what the models of that metadata need. Configures the mappers: raises what theirs raise."""
+    configure_mappers()
+    mappers: dict[Table, list[Mapper[Any]]] = {}
+    for registry in _all_registries():
+        for mapper in registry.mappers:
+            if isinstance(mapper.local_table, Table):
+                mappers.setdefault(mapper.local_table, []).append(mapper)
+    tables = [_table(table, mappers.get(table, []), dialect) for each in metadata for table in each.tables.values()]
+    return Contract(tables=tuple(sorted(tables, key=lambda t: t.full_name)), dialect=dialect.name)
+
+
+def _table(table: Table, mappers: list[Mapper[Any]], dialect: Dialect) -> ContractTable:
+    columns = [c for c in table.columns if not mappers or any(m.columns.contains_column(c) for m in mappers)]
+    unique = [tuple(c.name for c in i.columns) for i in table.indexes if i.unique and i.columns]
+    unique += [tuple(c.name for c in u.columns) for u in table.constraints if isinstance(u, sa.UniqueConstraint)]
+    counters = [m.version_id_col.name for m in mappers if m.version_id_col is not None]
+    return ContractTable(
+        name=table.name,
+        schema=table.schema,
+        columns=tuple(_column(column, mappers, dialect) for column in columns),
+        primary_key=tuple(c.name for c in table.primary_key.columns)
+        or tuple(c.name for c in (mappers[0].primary_key if mappers else ())),
+        unique=tuple(sorted(set(unique))),
+        foreign_keys=tuple(sorted((_key(key) for key in table.foreign_key_constraints), key=lambda k: k.columns)),
+        relationships=tuple(r for m in mappers for r in _relationships(m)),
+        version_counter=counters[0] if counters else "",
+        mapped=bool(mappers),
+    )
+
+
+def _relationships(mapper: Mapper[Any]) -> list[ContractRelationship]:
+    return [
+        ContractRelationship(
+            name=f"{mapper.class_.__name__}.{r.key}",
+            table=str(getattr(r.target, "fullname", "")),
+            cascade=tuple(sorted(r.cascade)),
+            passive_deletes=bool(r.passive_deletes),
+        )
+        for r in sorted(mapper.relationships, key=lambda r: r.key)
+        if r.parent is mapper and not r.viewonly
+    ]
+
+
+def _key(key: sa.ForeignKeyConstraint) -> ContractKey:
+    schema, table, names = None, "", []
+    for element in key.elements:
+        *owner, name = element.target_fullname.split(".")
+        names.append(name)
+        table, schema = owner[-1], ".".join(owner[:-1]) or None
+    return ContractKey(
+        columns=tuple(c.name for c in key.columns),
+        table=table,
+        schema=schema,
+        referenced=tuple(names),
+        on_delete=(key.ondelete or "").upper(),
+    )
+
+
+def _column(column: Column[Any], mappers: list[Mapper[Any]], dialect: Dialect) -> ContractColumn:
+    constant = next((_identity(m, column) for m in mappers if _identity(m, column) is not None), None)
+    counted = any(m.version_id_col is column for m in mappers)
+    default = column.server_default
+    return ContractColumn(
+        name=column.name,
+        type=_type(column.type, dialect),
+        nullable=bool(column.nullable),
+        given_by=Source.MAPPER if counted or constant is not None else _source(column),
+        server_default=_text(default, dialect) if isinstance(default, sa.DefaultClause) else None,
+        python_default=_plain(column.default),
+        constant=constant,
+        deferred=any(p.deferred for m in mappers if (p := _property(m, column)) is not None),
+    )
+
+
+def _plain(default: object) -> str | int | float | bool | None:
+    value = default.arg if isinstance(default, sa.ColumnDefault) and default.is_scalar else None
+    return value if isinstance(value, (str, int, float, bool)) and not isinstance(value, enum.Enum) else None
+
+
+def _identity(mapper: Mapper[Any], column: Column[Any]) -> str | None:
+    if mapper.polymorphic_on is not column or mapper.polymorphic_identity is None:
+        return None
+    return str(mapper.polymorphic_identity)
+
+
+def _property(mapper: Mapper[Any], column: Column[Any]) -> Any:
+    return mapper._columntoproperty.get(column)  # noqa: SLF001 - get_property_by_column() raises for others' columns
+
+
+def _source(column: Column[Any]) -> Source:
+    if column.computed is not None or (column.identity is not None and column.identity.always):
+        return Source.GENERATED
+    if column.default is not None:
+        return Source.MAPPER
+    if column.server_default is not None or column.table._autoincrement_column is column:  # noqa: SLF001 - its decision
+        return Source.SERVER
+    return Source.NOTHING
+
+
+def _text(default: sa.DefaultClause, dialect: Dialect) -> str:
+    if isinstance(default.arg, str):
+        return f"'{default.arg}'"
+    return str(default.arg.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _type(kind: TypeEngine[Any], dialect: Dialect) -> ContractType:
+    decorated = isinstance(kind, TypeDecorator)
+    actual: Any = kind.load_dialect_impl(dialect) if isinstance(kind, TypeDecorator) else kind
+    actual = actual.impl_instance if isinstance(actual, TypeDecorator) else actual
+    variant = actual._variant_mapping.get(dialect.name) if hasattr(actual, "_variant_mapping") else None  # noqa: SLF001 - what with_variant() made
+    actual = variant if variant is not None else actual
+    family = _family(actual)
+    enum = family is Family.ENUM
+    return ContractType(
+        family=family,
+        ddl=_ddl(kind, dialect),
+        name=_class(actual),
+        size=_bits(actual) if family is Family.INTEGER else getattr(actual, "length", None),
+        precision=getattr(actual, "precision", None) if family is Family.NUMERIC else None,
+        scale=getattr(actual, "scale", None) if family is Family.NUMERIC else None,
+        timezone=bool(getattr(actual, "timezone", False)),
+        values=tuple(actual.enums) if enum and not decorated else tuple(getattr(actual, "enums", ())),
+        type_name=(actual.name or "") if enum else "",
+        type_schema=actual.schema if enum else None,
+        native=bool(getattr(actual, "native_enum", True)),
+        item=_type(actual.item_type, dialect) if family is Family.ARRAY else None,
+    )
+
+
+def _family(kind: TypeEngine[Any]) -> Family:
+    if type(kind).__name__.upper() in _NOT_TEXT:
+        return Family.OTHER
+    return next((family for base, family in _FAMILIES if isinstance(kind, base)), Family.OTHER)
+
+
+def _class(kind: TypeEngine[Any]) -> str:
+    names = {c.__name__ for c in type(kind).__mro__}
+    return next((n for n in ("JSONB", "Text") if n in names), type(kind).__name__)
+
+
+def _bits(kind: TypeEngine[Any]) -> int:
+    return 16 if isinstance(kind, sa.SmallInteger) else 64 if isinstance(kind, sa.BigInteger) else 32
+
+
+def _ddl(kind: TypeEngine[Any], dialect: Dialect) -> str:
+    try:
+        return kind.compile(dialect=dialect)
+    except (CompileError, NotImplementedError):  # a type of another dialect, or one without DDL
+        return type(kind).__name__

@@ -1,0 +1,145 @@
+"""Reads every revision in both directions without settings, database or application: for review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from handrail.engines import base
+from handrail.history import record
+from handrail.history.env_py import EnvPy, neutral
+from handrail.history.graph import Graph, assemble
+from handrail.history.project import Project
+from handrail.model.operation import Origin, RecordedRevision
+from handrail.model.replayed import EMPTY, Replayed, replayed
+from handrail.model.reviewed import ReviewedStatement, ReviewedStep
+from handrail.model.revision import Direction
+
+if TYPE_CHECKING:
+    from handrail.model.action import Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """The steps of a history by revision, as one engine would get them."""
+
+    upgrades: Mapping[str, ReviewedStep]
+    downgrades: Mapping[str, ReviewedStep]
+
+
+def whole(graph: Graph) -> Graph:
+    """Return the graph without what is wrong with it as a whole, so that each revision in it can be read.
+
+    Parents that are not there and circles are cut.
+    """
+    known = graph.revisions
+    mended = {
+        r.id: replace(
+            r,
+            parents=tuple(p for p in r.parents if p in known),
+            depends_on=tuple(d for d in r.depends_on if d in known),
+            branch_labels=(),
+        )
+        for r in known.values()
+    }
+    found = assemble(mended.values())
+    while circle := [p for p in found.problems if p.blocking and p.revisions]:
+        cut = circle[0].revisions[0]
+        mended[cut] = replace(mended[cut], parents=(), depends_on=())
+        found = assemble(mended.values())
+    return found
+
+
+def read(
+    project: Project,
+    graph: Graph,
+    *,
+    engine: base.Engine,
+    server_major: int,
+    env: EnvPy | None = None,
+    downgrades: Iterable[str] = (),
+) -> Read:
+    """Return each upgrade of the graph (`whole` before), and those downgrades, with the schema around each statement.
+
+    What a revision imports and is not installed is stood in for. Nothing is connected to, nothing written.
+    """
+    order = list(reversed(list(graph.walk())))
+    settled = env or neutral(project, graph)
+    up = [(revision, Direction.UPGRADE) for revision in order]
+    wanted = frozenset(downgrades)
+    down = [(revision, Direction.DOWNGRADE) for revision in reversed(order)]
+    recorded_up = record.study(
+        project, graph, settled, up, engine=engine, server_major=server_major, shadow=engine.shadow()
+    )
+    recorded_down = record.study(
+        project, graph, settled, down, engine=engine, server_major=server_major, heads=graph.heads, only=wanted
+    )
+    told = partial(step, engine=engine, server_major=server_major)
+    upgrades: dict[str, ReviewedStep] = {}
+    for revision, recorded in zip(order, recorded_up, strict=True):
+        before = joined([upgrades[parent].after for parent in (*revision.parents, *revision.depends_on)])
+        upgrades[revision.id] = told(recorded, before, maker=revision.id)
+    undone = {
+        recorded.revision: told(recorded, upgrades[recorded.revision].after, maker=f"downgrade of {recorded.revision}")
+        for recorded in recorded_down
+    }
+    return Read(upgrades=MappingProxyType(upgrades), downgrades=MappingProxyType(undone))
+
+
+def joined(states: list[Replayed]) -> Replayed:
+    """Return the schema below a revision; at a merge, what any of the branches has."""
+    if len(states) <= 1:
+        return states[0] if states else EMPTY
+    last = states[-1]
+    return Replayed(
+        tables=MappingProxyType({name: table for state in states for name, table in state.tables.items()}),
+        enums=MappingProxyType({name: values for state in states for name, values in state.enums.items()}),
+        objects=MappingProxyType({key: item for state in states for key, item in state.objects.items()}),
+        dropped=MappingProxyType({key: item for state in states for key, item in state.dropped.items()}),
+        gone=MappingProxyType({name: table for state in states for name, table in state.gone.items()}),
+        certain=all(state.certain for state in states) and last.certain,
+    )
+
+
+def step(
+    recorded: RecordedRevision, before: Replayed, *, engine: base.Engine, server_major: int, maker: str
+) -> ReviewedStep:
+    """Return a recording with what each statement does, and the schema around it."""
+    statements = []
+    state = before
+    for statement in recorded.statements:
+        if statement.origin is not Origin.REVISION:
+            continue
+        actions = engine.actions.actions(statement.sql)
+        after = _after(state, actions, maker)
+        statements.append(
+            ReviewedStatement(
+                statement=statement,
+                actions=actions,
+                effects=engine.effects.effects(statement.sql, server_major=server_major),
+                before=state,
+                after=after,
+                operation=None if statement.operation is None else recorded.operations[statement.operation],
+                maker=maker,
+            )
+        )
+        state = after
+    return ReviewedStep(
+        revision=recorded.revision,
+        direction=recorded.direction,
+        reading=recorded.reading,
+        reason=recorded.reason,
+        operations=recorded.operations,
+        statements=tuple(statements),
+        before=before,
+        after=state,
+    )
+
+
+def _after(state: Replayed, actions: tuple[Action, ...], maker: str) -> Replayed:
+    for action in actions:
+        state = replayed(state, action, maker)
+    return state

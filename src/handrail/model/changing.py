@@ -1,0 +1,217 @@
+"""What a step does to tables that were there before it, whichever way it is written.
+
+SQLite changes most of a table by making it anew: CREATE of another one, INSERT ... SELECT, DROP of the old one, RENAME.
+Alembic's batch writes these four statements, people write them too. Here they are told as the changes they amount to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from handrail.model.action import (
+    UNKNOWN,
+    Action,
+    AddColumn,
+    AddConstraint,
+    AlterDefault,
+    AlterNullable,
+    AlterType,
+    ConstraintSpec,
+    CreateIndex,
+    CreateObject,
+    CreateTable,
+    DropColumn,
+    DropTable,
+    IndexSpec,
+    RenameColumn,
+    RenameTable,
+    Unknown,
+    Verb,
+    WriteRows,
+)
+from handrail.model.replayed import Replayed, ReplayedTable, bare
+from handrail.model.reviewed import ReviewedStatement, ReviewedStep
+from handrail.model.schema import ConstraintKind
+
+_ALWAYS = re.compile(r"\(?(true|1|1 = 1|1=1|'1' = '1'|(\w+\.)?id (> 0|>= 0|is not null))\)?")
+
+
+def changes(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, Action]]:
+    """Yield every action in the order sent; a table made anew is told as what changes in it, where it is renamed."""
+    remade = _remade(step)
+    starts = {action.table: statement.before for statement, action in step.actions() if isinstance(action, CreateTable)}
+    for statement, action in step.actions():
+        match action:
+            case RenameTable(table=table, new_name=name) if remade.get(table) == bare(name):
+                before = starts[table]
+                old, new = before.table(name), statement.after.table(name)
+                if old is not None and new is not None:
+                    told = replace(statement, before=before)
+                    yield from ((told, change) for change in _difference(old, new, _renames(step, name)))
+            case CreateTable(table=table) if table in remade:
+                continue
+            case WriteRows(verb=Verb.INSERT, table=table) if table in remade:
+                continue
+            case DropTable(table=table) if bare(table) in remade.values():
+                continue
+            case _:
+                yield statement, action
+
+
+def _remade(step: ReviewedStep) -> dict[str, str]:
+    """Return the tables that this step makes to take another's place, with the name of that one."""
+    made = {a.table for _, a in step.actions() if isinstance(a, CreateTable)}
+    dropped = {bare(a.table) for _, a in step.actions() if isinstance(a, DropTable)}
+    filled = {
+        (a.table, bare(name))
+        for _, a in step.actions()
+        if isinstance(a, WriteRows) and a.verb is Verb.INSERT
+        for name in a.reads
+    }
+    renamed = ((a.table, bare(a.new_name)) for _, a in step.actions() if isinstance(a, RenameTable))
+    return {t: name for t, name in renamed if t in made and name in dropped and (t, name) in filled}
+
+
+def _renames(step: ReviewedStep, table: str) -> dict[str, str]:
+    """Return the columns that a batch says it renames; the statements of a table made anew do not tell."""
+    return {
+        operation.subject: dict(operation.details)["modify_name"]
+        for operation in step.operations
+        if operation.subject and bare(operation.table or "") == bare(table) and "modify_name" in dict(operation.details)
+    }
+
+
+def _difference(old: ReplayedTable, new: ReplayedTable, renames: Mapping[str, str]) -> Iterator[Action]:
+    for column in old.columns:
+        name = renames.get(column.name, column.name)
+        now = new.column(name)
+        if now is not None and name != column.name:
+            yield RenameColumn(table=new.name, column=column.name, new_name=name)
+        if now is None:
+            yield DropColumn(table=new.name, column=column.name)
+            continue
+        if now.type is not UNKNOWN and now.type != column.type:
+            yield AlterType(table=new.name, column=name, type=now.type)
+        if now.nullable is not UNKNOWN and now.nullable is not column.nullable and name not in new.primary_key:
+            yield AlterNullable(table=new.name, column=name, nullable=now.nullable)
+        if now.default is not UNKNOWN and now.default != column.default:
+            yield AlterDefault(table=new.name, column=name, default=now.default)
+    for column in new.columns:
+        if old.column(column.name) is None and column.name not in renames.values():
+            yield AddColumn(table=new.name, column=column)
+    for constraint in new.constraints:
+        if constraint not in old.constraints and constraint.kind is not ConstraintKind.PRIMARY_KEY:
+            yield AddConstraint(table=new.name, constraint=constraint)
+
+
+def old_type(statement: ReviewedStatement, action: AlterType) -> str | Unknown:
+    """Return the type the column had: as replayed, else as the operation's existing_type says."""
+    known = statement.before.column(action.table, action.column)
+    if known is not None and known.type is not UNKNOWN:
+        return known.type
+    said = dict(statement.operation.details).get("existing_type", "") if statement.operation else ""
+    return said.lower() or UNKNOWN
+
+
+def everywhere(where: str) -> bool:
+    """Return whether that condition holds for every row: there is none, or it says nothing."""
+    return not where or _ALWAYS.fullmatch(where.strip().lower()) is not None
+
+
+def filled(steps: Iterable[ReviewedStep], table: str, column: str) -> bool:
+    """Return whether one of those steps sets that column in rows that were there: a backfill."""
+    return any(
+        isinstance(action, WriteRows)
+        and action.verb in {Verb.UPDATE, Verb.MERGE}
+        and bare(action.table) == bare(table)
+        and column in action.columns
+        for step in steps
+        for _, action in step.actions()
+    )
+
+
+def removed(step: ReviewedStep, table: str) -> bool:
+    """Return whether the step deletes rows of that table that a new constraint would refuse."""
+    return any(
+        isinstance(action, WriteRows)
+        and action.verb in {Verb.DELETE, Verb.TRUNCATE}
+        and bare(action.table) == bare(table)
+        for _, action in step.actions()
+    )
+
+
+def copied(step: ReviewedStep, table: str, column: str = "") -> bool:
+    """Return whether the step copies that column (the table, where none is named) into something that it has made."""
+    for statement, action in step.actions():
+        if isinstance(action, CreateTable) and action.from_query:
+            words = set(re.findall(r"[\w*]+", statement.statement.sql))
+            if bare(table) in words and (not column or words & {column, "*"}):
+                return True
+        if not isinstance(action, WriteRows) or action.verb not in {Verb.INSERT, Verb.UPDATE, Verb.MERGE}:
+            continue
+        into = statement.creates(action.table) or any(statement.adds(action.table, c) for c in action.columns)
+        takes = bare(table) in {bare(name) for name in (action.table, *action.reads)}
+        if into and takes and (not column or column in statement.statement.sql):
+            return True
+    return False
+
+
+def stands_in(step: ReviewedStep, table: str) -> bool:
+    """Return whether the step leaves a view under a name that the table had, so that old statements find it."""
+    names = {bare(table)}
+    for _, action in step.actions():
+        if isinstance(action, RenameTable) and {bare(action.table), bare(action.new_name)} & names:
+            names |= {bare(action.table), bare(action.new_name)}
+    return any(
+        isinstance(action, CreateObject) and action.kind == "view" and bare(action.name) in names
+        for _, action in step.actions()
+    )
+
+
+def triggered(schema: Replayed, table: str) -> bool:
+    """Return whether triggers stand on that table, which may fill and carry over what old versions do not know."""
+    return bool(schema.triggers_on(table))
+
+
+def nulls_refused(schema: Replayed, table: str, column: str) -> bool:
+    """Return whether a validated CHECK already refuses NULL in that column."""
+    known = schema.table(table)
+    return known is not None and any(
+        c.kind is ConstraintKind.CHECK
+        and c.validated
+        and "".join(c.expression.lower().split()).strip("()").replace('"', "") == f"{column.lower()}isnotnull"
+        for c in known.constraints
+    )
+
+
+def new_key(statement: ReviewedStatement, action: Action) -> tuple[str, tuple[str, ...]] | None:
+    """Return table and columns that the action asks uniqueness of, None where it asks none that was not there.
+
+    A key on an index that exists, on more columns than an existing key, or on a table made in this step is not new.
+    """
+    match action:
+        case AddConstraint(table=table, constraint=ConstraintSpec(kind=kind, columns=columns, using_index="")):
+            unique = kind in {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY}
+        case AddColumn(table=table, constraints=constraints):
+            keys = (ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY)
+            columns = next((c.columns for c in constraints if c.kind in keys), ())
+            unique = bool(columns)
+        case CreateIndex(table=table, index=IndexSpec(unique=unique, columns=columns)):
+            pass
+        case _:
+            return None
+    known = statement.before.table(table)
+    if not unique or statement.creates(table) or any(set(key) <= set(columns) for key in keys_of(known)):
+        return None
+    return table, columns
+
+
+def keys_of(table: ReplayedTable | None) -> Iterator[tuple[str, ...]]:
+    """Yield the columns of each key of a table: its primary key, unique constraints and whole unique indexes."""
+    if table is None:
+        return
+    kinds = {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY}
+    yield from (c.columns for c in table.constraints if c.kind in kinds and c.columns)
+    yield from (i.columns for i in table.indexes if i.unique and not i.where and i.columns)

@@ -1,0 +1,224 @@
+"""What one version of the application reads and writes, as a value that needs none of its code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+#: The number of the JSON that contracts are stored as; another one is not read.
+SCHEMA = 1
+
+
+class Family(Enum):
+    """What kind of values a column takes."""
+
+    INTEGER = "integer"
+    NUMERIC = "numeric"
+    FLOAT = "float"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATETIME = "datetime"
+    TIME = "time"
+    INTERVAL = "interval"
+    BINARY = "binary"
+    UUID = "uuid"
+    JSON = "json"
+    ENUM = "enum"
+    ARRAY = "array"
+    OTHER = "other"
+
+
+class Source(Enum):
+    """Where the value of a column comes from when the application gives none.
+
+    NOTHING: it has to give one, or sends NULL. MAPPER: the mapper sends one (a Python default, a version counter, the
+    name of a subclass). SERVER: nothing is sent (a server default, an identity, a serial key). GENERATED: it can never
+    be written.
+    """
+
+    NOTHING = "nothing"
+    MAPPER = "mapper"
+    SERVER = "server"
+    GENERATED = "generated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractType:
+    """The type of a column: `ddl` is its SQL, `name` the class it is bound by, with what it was made of.
+
+    `values` are an enum's, `size` a string's longest value, or the bits of an integer; `item` is an array's own type.
+    """
+
+    family: Family
+    ddl: str
+    name: str = ""
+    size: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    timezone: bool = False
+    values: tuple[str, ...] = ()
+    type_name: str = ""
+    type_schema: str | None = None
+    native: bool = True
+    item: ContractType | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractColumn:
+    """One column that the version maps.
+
+    `server_default` is the SQL of the default that it relies on, `python_default` the plain value that its mapper sends
+    where the application gives none. `constant` is the only value it ever sends, the name of a subclass.
+    """
+
+    name: str
+    type: ContractType
+    nullable: bool
+    given_by: Source = Source.NOTHING
+    server_default: str | None = None
+    python_default: str | int | float | bool | None = None
+    constant: str | None = None
+    deferred: bool = False
+
+    @property
+    def writable(self) -> bool:
+        """Whether the application may send a value."""
+        return self.given_by is not Source.GENERATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractKey:
+    """A foreign key that the version knows. `on_delete` is in upper case, '' where it names none."""
+
+    columns: tuple[str, ...]
+    table: str
+    schema: str | None = None
+    referenced: tuple[str, ...] = ()
+    on_delete: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractRelationship:
+    """A relationship() of the mapper, with what it does when its parent is deleted."""
+
+    name: str
+    table: str
+    cascade: tuple[str, ...] = ()
+    passive_deletes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractTable:
+    """One table or view as the version maps it. `mapped` is False where only Core knows it.
+
+    `unique` are the sets of columns that it knows to be unique, the primary key aside. `version_counter` is the column
+    that an UPDATE counts up, '' for none.
+    """
+
+    name: str
+    schema: str | None = None
+    columns: tuple[ContractColumn, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ContractKey, ...] = ()
+    relationships: tuple[ContractRelationship, ...] = ()
+    version_counter: str = ""
+    mapped: bool = True
+
+    @property
+    def full_name(self) -> str:
+        """The name, qualified by the schema where the models give one."""
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    def column(self, name: str) -> ContractColumn | None:
+        """Return the column of that name, None where there is none."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def minimal(self) -> tuple[ContractColumn, ...]:
+        """Return the columns of an INSERT when only the required attributes are set.
+
+        A mapper sends NULL for what has no default and no value (`Mapper._insert_cols_as_none`); Core leaves it out.
+        """
+        sent = (Source.NOTHING, Source.MAPPER)
+        return tuple(c for c in self.columns if c.given_by in sent and (self.mapped or not _left_out(c)))
+
+
+def _left_out(column: ContractColumn) -> bool:
+    return column.nullable and column.given_by is Source.NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Everything one version needs of the database; `schema` is the number of this format."""
+
+    tables: tuple[ContractTable, ...]
+    dialect: str
+    schema: int = SCHEMA
+
+    def table(self, name: str) -> ContractTable | None:
+        """Return the table of that full name, None where there is none."""
+        return next((table for table in self.tables if table.full_name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppVersion:
+    """A version of the application: its contract, and the rows of the version table that it was written for.
+
+    `digest` is the contract's. Times are RFC 3339 in UTC; `retired_at` is '' while the version is deployed.
+    """
+
+    name: str
+    contract: Contract
+    revisions: tuple[str, ...]
+    digest: str
+    registered_at: str
+    ref: str = ""
+    models: str = ""
+    retired_at: str = ""
+
+    @property
+    def deployed(self) -> bool:
+        """Whether it may still be running somewhere."""
+        return not self.retired_at
+
+
+def differences(old: Contract, new: Contract) -> tuple[str, ...]:
+    """Return one line for each thing that one contract needs and the other does not."""
+    lines: list[str] = []
+    for table in old.tables:
+        other = new.table(table.full_name)
+        if other is None:
+            lines.append(f"- table {table.full_name}")
+            continue
+        lines += _of_tables(table, other)
+    lines += [f"+ table {table.full_name}" for table in new.tables if old.table(table.full_name) is None]
+    return tuple(lines)
+
+
+def _of_tables(old: ContractTable, new: ContractTable) -> list[str]:
+    where = old.full_name
+    lines = [f"- column {where}.{c.name} {c.type.ddl}" for c in old.columns if new.column(c.name) is None]
+    for column in new.columns:
+        before = old.column(column.name)
+        if before is None:
+            lines.append(f"+ column {where}.{column.name} {column.type.ddl}")
+        elif before != column:
+            lines.append(f"~ column {where}.{column.name}: {_told(before)} -> {_told(column)}")
+    for word, ours, theirs in (
+        ("primary key", {old.primary_key}, {new.primary_key}),
+        ("unique", set(old.unique), set(new.unique)),
+        ("foreign key", {k.columns for k in old.foreign_keys}, {k.columns for k in new.foreign_keys}),
+    ):
+        lines += [f"- {word} {where} ({', '.join(key)})" for key in sorted(ours - theirs)]
+        lines += [f"+ {word} {where} ({', '.join(key)})" for key in sorted(theirs - ours)]
+    return lines
+
+
+def _told(column: ContractColumn) -> str:
+    words = [column.type.ddl, "NULL" if column.nullable else "NOT NULL"]
+    if column.type.values:
+        words.append(f"({', '.join(column.type.values)})")
+    if column.server_default is not None:
+        words.append(f"DEFAULT {column.server_default}")
+    return " ".join([*words, f"value from {column.given_by.value}"])

@@ -1,0 +1,371 @@
+"""The schema as the revisions make it, kept by replaying what their statements do: no database is asked.
+
+A table whose CREATE was never seen (a stamped history, SQL that could not be read) is `complete=False`: what is not
+known of it is UNKNOWN or missing, and nothing is concluded from its absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from handrail.model import action as act
+from handrail.model.action import UNKNOWN, Action, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
+from handrail.model.schema import ConstraintKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedTable:
+    """One table. `created_in` is the revision that made it, '' where that was not seen.
+
+    `complete` is whether all of it was seen being made. `added` maps columns to the revision that added them,
+    those of the CREATE included.
+    """
+
+    name: str
+    columns: tuple[ColumnSpec, ...] = ()
+    constraints: tuple[ConstraintSpec, ...] = ()
+    indexes: tuple[IndexSpec, ...] = ()
+    complete: bool = True
+    created_in: str = ""
+    temporary: bool = False
+    added: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def column(self, name: str) -> ColumnSpec | None:
+        """Return the column of that name, None where none is known."""
+        return next((c for c in self.columns if c.name == name), None)
+
+    def constraint(self, name: str) -> ConstraintSpec | None:
+        """Return the constraint of that name, None where none is known."""
+        return next((c for c in self.constraints if c.name == name), None)
+
+    def index(self, name: str) -> IndexSpec | None:
+        """Return the index of that name, None where none is known."""
+        return next((i for i in self.indexes if i.name == name), None)
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns of the primary key, () where none is known."""
+        return next((c.columns for c in self.constraints if c.kind is ConstraintKind.PRIMARY_KEY), ())
+
+    @property
+    def foreign_keys(self) -> tuple[ConstraintSpec, ...]:
+        """The foreign keys that are known."""
+        return tuple(c for c in self.constraints if c.kind is ConstraintKind.FOREIGN_KEY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The schema at one moment. `certain` is False once a statement was met that may have changed anything.
+
+    `objects` are views, triggers, functions and the like as (kind, name) -> CreateObject. `dropped` remembers columns
+    that are gone, as (table, column) -> the specification they had and the revision that dropped them; `gone` the
+    tables that are gone.
+    """
+
+    tables: Mapping[str, ReplayedTable] = field(default_factory=lambda: MappingProxyType({}))
+    enums: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    objects: Mapping[tuple[str, str], act.CreateObject] = field(default_factory=lambda: MappingProxyType({}))
+    dropped: Mapping[tuple[str, str], tuple[ColumnSpec, str]] = field(default_factory=lambda: MappingProxyType({}))
+    gone: Mapping[str, ReplayedTable] = field(default_factory=lambda: MappingProxyType({}))
+    certain: bool = True
+
+    def table(self, name: str) -> ReplayedTable | None:
+        """Return the table of that name, None where none is known; a default schema's name may be left out."""
+        return self.tables.get(bare(name))
+
+    def column(self, table: str, name: str) -> ColumnSpec | None:
+        """Return that column of that table, None where it is not known."""
+        found = self.table(table)
+        return found.column(name) if found else None
+
+    def table_of_index(self, name: str) -> ReplayedTable | None:
+        """Return the table that has the index of that name, None where it is not known."""
+        return next((t for t in self.tables.values() if t.index(bare(name).rpartition(".")[2])), None)
+
+    def referring(self, table: str) -> Iterator[tuple[ReplayedTable, ConstraintSpec]]:
+        """Yield each known foreign key that names that table, with the table it belongs to."""
+        for other in self.tables.values():
+            for key in other.foreign_keys:
+                if bare(key.referenced_table) == bare(table):
+                    yield other, key
+
+    def views_on(self, table: str) -> tuple[act.CreateObject, ...]:
+        """Return the views whose query names that table."""
+        return tuple(
+            o for o in self.objects.values() if "view" in o.kind and bare(table) in {bare(name) for name in o.reads}
+        )
+
+    def triggers_on(self, table: str) -> tuple[act.CreateObject, ...]:
+        """Return the triggers of that table."""
+        return tuple(o for o in self.objects.values() if o.kind == "trigger" and bare(o.table) == bare(table))
+
+
+EMPTY = Replayed()
+_DEFAULT_SCHEMAS = ("public.", "main.")
+#: What Alembic calls the table that takes another one's place: alembic/operations/batch.py.
+_BATCH_PREFIX = "_alembic_tmp_"
+
+
+def bare(name: str) -> str:
+    """Return a table's name without a default schema's."""
+    for schema in _DEFAULT_SCHEMAS:
+        if name.startswith(schema):
+            return name.removeprefix(schema)
+    return name
+
+
+def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
+    """Return the schema after that action of that revision."""
+    match action:
+        case act.CreateTable() | act.DropTable() | act.RenameTable():
+            return _tables(state, action, revision)
+        case act.CreateEnum() | act.AddEnumValue() | act.RenameEnumValue():
+            return _enums(state, action)
+        case act.CreateObject() | act.DropObject() | act.RenameObject():
+            return _objects(state, action)
+        case act.DropIndex() | act.RenameIndex():
+            return _index(state, action)
+        case act.Opaque():
+            return replace(state, certain=False)
+        case (
+            act.WriteRows()
+            | act.LockTable()
+            | act.TransactionControl()
+            | act.SetSetting()
+            | act.Reindex()
+            | act.Other()
+        ):
+            return state
+        case _:
+            return _in_table(state, action, revision)
+
+
+def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed:
+    owner = state.table_of_index(action.name)
+    if owner is None:
+        return state
+    name = bare(action.name).rpartition(".")[2]
+    if isinstance(action, act.DropIndex):
+        return _with(state, replace(owner, indexes=tuple(i for i in owner.indexes if i.name != name)))
+    indexes = (replace(i, name=action.new_name) if i.name == name else i for i in owner.indexes)
+    return _with(state, replace(owner, indexes=tuple(indexes)))
+
+
+def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.RenameTable, revision: str) -> Replayed:
+    tables, gone = dict(state.tables), dict(state.gone)
+    name = bare(action.table)
+    match action:
+        case act.CreateTable():
+            if not (action.if_not_exists and name in tables):
+                tables[name] = _created(state, action, revision)
+        case act.DropTable():
+            gone[name] = tables.pop(name, ReplayedTable(name=name, complete=False))
+        case act.RenameTable(new_name=new):
+            old = tables.pop(name, ReplayedTable(name=name, complete=False))
+            tables[bare(new)] = _recreated(old, gone.get(bare(new)), bare(new))
+            tables = {key: _pointing(table, name, bare(new)) for key, table in tables.items()}
+    return replace(state, tables=MappingProxyType(tables), gone=MappingProxyType(gone))
+
+
+def _recreated(table: ReplayedTable, former: ReplayedTable | None, name: str) -> ReplayedTable:
+    """Return the table under its new name; one that a batch made anew stays as old as the one it replaces."""
+    if former is None or not table.name.startswith(_BATCH_PREFIX):
+        return replace(table, name=name)
+    added = {c.name: former.added.get(c.name, table.created_in) for c in table.columns}
+    return replace(table, name=name, created_in=former.created_in, added=MappingProxyType(added))
+
+
+def _pointing(table: ReplayedTable, old: str, new: str) -> ReplayedTable:
+    """Return the table with foreign keys that follow a renamed table, as servers' do."""
+    if all(bare(c.referenced_table) != old for c in table.foreign_keys):
+        return table
+    return replace(
+        table,
+        constraints=tuple(
+            replace(c, referenced_table=new) if bare(c.referenced_table) == old else c for c in table.constraints
+        ),
+    )
+
+
+def _created(state: Replayed, action: act.CreateTable, revision: str) -> ReplayedTable:
+    like = state.table(action.like) if action.like else None
+    parent = state.table(action.partition_of) if action.partition_of else None
+    source = like or parent
+    columns = (*(source.columns if source else ()), *action.columns)
+    unknown = action.from_query or (bool(action.like or action.partition_of) and source is None)
+    return ReplayedTable(
+        name=bare(action.table),
+        columns=columns,
+        constraints=action.constraints,
+        indexes=action.indexes,
+        complete=not unknown,
+        created_in=revision,
+        temporary=action.temporary,
+        added=MappingProxyType({c.name: revision for c in columns}),
+    )
+
+
+def _enums(state: Replayed, action: act.CreateEnum | act.AddEnumValue | act.RenameEnumValue) -> Replayed:
+    enums = dict(state.enums)
+    known = enums.get(bare(action.name), ())
+    match action:
+        case act.CreateEnum(values=values):
+            known = values
+        case act.AddEnumValue(value=value):
+            known = known if value in known else (*known, value)
+        case act.RenameEnumValue(value=value, new_value=new):
+            known = tuple(new if v == value else v for v in known)
+    enums[bare(action.name)] = known
+    return replace(state, enums=MappingProxyType(enums))
+
+
+def _objects(state: Replayed, action: act.CreateObject | act.DropObject | act.RenameObject) -> Replayed:
+    objects, enums = dict(state.objects), dict(state.enums)
+    key = (action.kind, bare(action.name))
+    match action:
+        case act.CreateObject():
+            objects[key] = action
+        case act.DropObject(kind=kind):
+            objects.pop(key, None)
+            if kind == "type":
+                enums.pop(bare(action.name), None)
+        case act.RenameObject(kind=kind, new_name=new):
+            if key in objects:
+                objects[kind, new] = replace(objects.pop(key), name=new)
+            if kind == "type" and key[1] in enums:
+                enums[new] = enums.pop(key[1])
+    return replace(state, objects=MappingProxyType(objects), enums=MappingProxyType(enums))
+
+
+def _with(state: Replayed, table: ReplayedTable | None) -> Replayed:
+    if table is None:
+        return state
+    return replace(state, tables=MappingProxyType({**state.tables, table.name: table}))
+
+
+def _in_table(state: Replayed, action: Action, revision: str) -> Replayed:
+    """Return the schema after an action on a part of one table; one that is not known yet is known in part then."""
+    name = bare(action.table)  # type: ignore[union-attr]  # those that are left all have a table
+    table = state.tables.get(name) or ReplayedTable(name=name, complete=False)
+    match action:
+        case act.DropColumn(column=column):
+            known = table.column(column) or ColumnSpec(name=column)
+            gone = MappingProxyType({**state.dropped, (name, column): (known, revision)})
+            return _with(replace(state, dropped=gone), _without_column(table, column))
+        case (
+            act.AddColumn()
+            | act.RenameColumn()
+            | act.AlterType()
+            | act.AlterNullable()
+            | act.AlterDefault()
+            | act.RedefineColumn()
+        ):
+            return _with(state, _column(table, action, revision))
+        case act.CreateIndex(index=index, if_not_exists=lenient):
+            if lenient and index.name and table.index(index.name):
+                return state
+            return _with(state, replace(table, indexes=(*table.indexes, index)))
+        case _:
+            return _with(state, _constraint(table, action))
+
+
+def _column(
+    table: ReplayedTable,
+    action: act.AddColumn
+    | act.RenameColumn
+    | act.AlterType
+    | act.AlterNullable
+    | act.AlterDefault
+    | act.RedefineColumn,
+    revision: str,
+) -> ReplayedTable:
+    match action:
+        case act.AddColumn(column=column):
+            if table.column(column.name):
+                return table
+            return replace(
+                table,
+                columns=(*table.columns, column),
+                constraints=(*table.constraints, *action.constraints),
+                added=MappingProxyType({**table.added, column.name: revision}),
+            )
+        case act.RenameColumn(column=old, new_name=new):
+            return _renamed(table, old, new)
+        case act.AlterType(column=name, type=type_):
+            return _altered(table, name, type_=type_)
+        case act.AlterNullable(column=name, nullable=nullable):
+            return _altered(table, name, nullable=nullable)
+        case act.AlterDefault(column=name, default=default):
+            return _altered(table, name, default=default)
+        case act.RedefineColumn(column=name, new=new):
+            columns = tuple(new if c.name == name else c for c in table.columns)
+            known = table.column(name) is not None
+            return replace(table, columns=columns if known else (*columns, new))
+
+
+def _altered(
+    table: ReplayedTable,
+    name: str,
+    *,
+    type_: str | None = None,
+    nullable: bool | None = None,
+    default: str | Unknown | None = UNKNOWN,
+) -> ReplayedTable:
+    known = table.column(name)
+    changed = known or ColumnSpec(name=name)
+    if type_ is not None:
+        changed = replace(changed, type=type_)
+    if nullable is not None:
+        changed = replace(changed, nullable=nullable)
+    if default is not UNKNOWN:
+        changed = replace(changed, default=default)
+    if known is None:
+        return replace(table, columns=(*table.columns, changed))
+    return replace(table, columns=tuple(changed if c.name == name else c for c in table.columns))
+
+
+def _renamed(table: ReplayedTable, old: str, new: str) -> ReplayedTable:
+    def names(columns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in columns)
+
+    return replace(
+        table,
+        columns=tuple(replace(c, name=new) if c.name == old else c for c in table.columns),
+        constraints=tuple(replace(c, columns=names(c.columns)) for c in table.constraints),
+        indexes=tuple(replace(i, columns=names(i.columns)) for i in table.indexes),
+        added=MappingProxyType({new if name == old else name: made for name, made in table.added.items()}),
+    )
+
+
+def _without_column(table: ReplayedTable, column: str) -> ReplayedTable:
+    return replace(
+        table,
+        columns=tuple(c for c in table.columns if c.name != column),
+        constraints=tuple(c for c in table.constraints if column not in c.columns),
+        indexes=tuple(i for i in table.indexes if column not in i.columns),
+        added=MappingProxyType({name: made for name, made in table.added.items() if name != column}),
+    )
+
+
+def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
+    match action:
+        case act.AddConstraint(constraint=constraint):
+            adopted = table.index(constraint.using_index) if constraint.using_index else None
+            if adopted is not None:
+                constraint = replace(constraint, columns=adopted.columns)
+            columns = table.columns
+            if constraint.kind is ConstraintKind.PRIMARY_KEY:
+                columns = tuple(replace(c, nullable=False) if c.name in constraint.columns else c for c in columns)
+            return replace(table, columns=columns, constraints=(*table.constraints, constraint))
+        case act.DropConstraint(name=name):
+            return replace(table, constraints=tuple(c for c in table.constraints if c.name != name))
+        case act.RenameConstraint(name=name, new_name=new):
+            renamed = (replace(c, name=new) if c.name == name else c for c in table.constraints)
+            return replace(table, constraints=tuple(renamed))
+        case act.ValidateConstraint(name=name):
+            valid = (replace(c, validated=True) if c.name == name else c for c in table.constraints)
+            return replace(table, constraints=tuple(valid))
+        case _:
+            return table

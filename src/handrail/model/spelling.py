@@ -1,0 +1,56 @@
+"""The lines to write instead, with the user's own names in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from textwrap import indent
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def sql_name(name: str) -> str:
+    """Return a name, schema-qualified or not, as SQL: quoted where it has to be."""
+    return ".".join(part if _PLAIN.fullmatch(part) else '"' + part.strip('"') + '"' for part in name.split("."))
+
+
+def sql_names(names: Iterable[str]) -> str:
+    """Return names as they stand between the parentheses of SQL."""
+    return ", ".join(map(sql_name, names))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a list in Python: `["id", "email"]`."""
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+def table_words(table: str) -> tuple[str, str]:
+    """Return a table as op's functions take it: the name in quotes, and `, schema="app"` or ''."""
+    schema, _, name = table.rpartition(".")
+    return f'"{name}"', f', schema="{schema}"' if schema else ""
+
+
+def send(sql: str) -> str:
+    """Return the line that sends a statement."""
+    return f"op.execute({sql!r})" if '"' in sql else f'op.execute("{sql}")'
+
+
+def outside(*lines: str) -> str:
+    """Return the lines in a block outside the transaction."""
+    return "with op.get_context().autocommit_block():\n" + indent("\n".join(lines), "    ")
+
+
+def alone(*lines: str) -> str:
+    """Return the lines as a revision of their own, outside the transaction."""
+    return f"in a revision of its own:\n{outside(*lines)}"
+
+
+def revisions(*bodies: str) -> str:
+    """Return one body for each revision, the first one first."""
+    first, *rest = bodies
+    return "\n".join([f"in one revision:\n{first}", *(f"in a later one:\n{body}" for body in rest)])
+
+
+def made_up(prefix: str, table: str, *words: str) -> str:
+    """Return a name as naming conventions make them: `fk_players_team_id_teams`."""
+    return "_".join([prefix, table.rpartition(".")[2], *(w.rpartition(".")[2] for w in words)])

@@ -1,0 +1,197 @@
+"""What the downgrade of a revision leaves of its upgrade: the schema before the one against that after the other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from handrail.model import action as act
+from handrail.model.inventory import Attribute, Spec, Thing, differences, inventories
+from handrail.model.replayed import Replayed, bare
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
+
+#: Words of a header by which its author says that rows need no way back.
+_NOTHING_TO_UNDO = re.compile(
+    r"nothing (?:to|needs|has to|must)|no[- ]op\b|not needed|\b(?:stays?|remains?|kept|keeps?|harmless|unaffected)\b",
+    re.IGNORECASE,
+)
+
+
+#: What needs no undoing: it changes rows, the session, or what the server knows of a constraint that stays.
+_NO_CHANGE = (
+    act.WriteRows
+    | act.SetSetting
+    | act.LockTable
+    | act.TransactionControl
+    | act.Reindex
+    | act.ValidateConstraint
+    | act.Other
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """What is not as it was. `left` stands though upgrade made it, `lost` is gone though only upgrade dropped it.
+
+    `taken` is dropped by downgrade though upgrade left it alone, `made` was never there before. `changed` are things
+    with the attributes that differ; `untouched` is whether downgrade left what upgrade changed.
+    """
+
+    left: tuple[Thing, ...]
+    lost: tuple[Thing, ...]
+    taken: tuple[Thing, ...]
+    made: tuple[Thing, ...]
+    changed: tuple[tuple[Thing, Attribute, bool], ...]
+
+
+def undone(revision: ReviewedRevision) -> Undone | None:
+    """Return what differs after upgrade and downgrade; None where one of them is not known well enough."""
+    up, down = revision.upgrade, revision.downgrade
+    if up is None or down is None or not (up.read and down.read and down.after.certain):
+        return None
+    if not down.statements:
+        return None
+    before, middle, after = inventories(up.before, up.after, down.after)
+    before = {**before, **dict.fromkeys(_dropped_unseen(up, before))}
+    left = [t for t in after if t not in before and t in middle and _is_made(t, up)]
+    lost = [t for t in before if t not in middle and t not in after]
+    taken = [t for t in before if t in middle and t not in after]
+    made = [t for t in after if t not in before and t not in middle and _complete(up.before, t)]
+    left, lost = _without_made_up_names(left, lost, down, up)
+    taken, made = _without_made_up_names(taken, made, down, up)
+    adopted = {
+        action.constraint.using_index
+        for _, action in up.actions()
+        if isinstance(action, act.AddConstraint) and action.constraint.using_index
+    }
+    left = [t for t in left if t.kind != "index" or t.name not in adopted]
+    return Undone(
+        left=_owners_only(left),
+        lost=_owners_only(lost),
+        taken=_owners_only(taken),
+        made=_owners_only(made),
+        changed=tuple(_changed(before, middle, after)),
+    )
+
+
+def changes_schema(step: ReviewedStep) -> bool:
+    """Return whether the schema is another one after it; what could not be read may change anything."""
+    return not step.after.certain or any(not isinstance(action, _NO_CHANGE) for _, action in step.actions())
+
+
+def overwritten(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.WriteRows]]:
+    """Yield the writes that change rows which were there before: filling a table or a column of one's own is none."""
+    for statement, action in step.actions():
+        if not isinstance(action, act.WriteRows) or bare(action.table).startswith("_alembic_tmp_"):
+            continue
+        if statement.creates(action.table):
+            continue
+        own = action.columns and all(statement.adds(action.table, column) for column in action.columns)
+        if not (own and action.verb is act.Verb.UPDATE):
+            yield statement, action
+
+
+def explains(revision: ReviewedRevision) -> bool:
+    """Return whether header or downgrade say that there is nothing to undo."""
+    return _NOTHING_TO_UNDO.search(f"{revision.revision.header.rollback} {_said_in_downgrade(revision)}") is not None
+
+
+def raises_on_purpose(revision: ReviewedRevision) -> bool:
+    """Return whether `downgrade()` does nothing but raise."""
+    function = downgrade_function(revision)
+    return function is not None and any(isinstance(node, ast.Raise) for node in function.body)
+
+
+def downgrade_function(revision: ReviewedRevision) -> ast.FunctionDef | None:
+    """Return the syntax of `downgrade()`, None where the file does not define it at its top level."""
+    try:
+        body = ast.parse(revision.revision.source).body
+    except (SyntaxError, ValueError):
+        return None
+    return next((n for n in body if isinstance(n, ast.FunctionDef) and n.name == "downgrade"), None)
+
+
+def _said_in_downgrade(revision: ReviewedRevision) -> str:
+    function = downgrade_function(revision)
+    if function is None:
+        return ""
+    lines = revision.revision.source.splitlines()[function.lineno - 1 : function.end_lineno]
+    comments = " ".join(line.partition("#")[2] for line in lines)
+    return f"{ast.get_docstring(function) or ''} {comments}"
+
+
+def _is_made(thing: Thing, up: ReviewedStep) -> bool:
+    """Return whether upgrade made it; a column that is merely first heard of in it was there."""
+    if thing.kind != "column":
+        return True
+    table = up.after.table(thing.table)
+    return table is not None and table.added.get(thing.name) == up.revision
+
+
+def _complete(state: Replayed, thing: Thing) -> bool:
+    if thing.kind in {"table", "enum"}:
+        return state.certain and all(table.complete for table in state.tables.values())
+    table = state.table(thing.table)
+    return table is not None and table.complete
+
+
+def _dropped_unseen(up: ReviewedStep, before: Mapping[Thing, Spec]) -> Iterator[Thing]:
+    """Yield what upgrade drops though the history never told of it: it was there."""
+    for statement, action in up.actions():
+        match action:
+            case act.DropTable(table=table, if_exists=False):
+                thing = Thing("table", bare(table), bare(table))
+            case act.DropColumn(table=table, column=column, if_exists=False):
+                thing = Thing("column", bare(table), column)
+            case _:
+                continue
+        made_here = statement.before.table(thing.table)
+        if thing not in before and not (made_here and (made_here.complete or statement.adds(thing.table, thing.name))):
+            yield thing
+
+
+def _without_made_up_names(
+    some: list[Thing], others: list[Thing], down: ReviewedStep, up: ReviewedStep
+) -> tuple[list[Thing], list[Thing]]:
+    """Leave out constraints whose name the server makes up, where a drop of an unknown name may be theirs."""
+    dropped = {
+        bare(action.table)
+        for step in (up, down)
+        for statement, action in step.actions()
+        if isinstance(action, act.DropConstraint) and not _knows(statement.before, action)
+    }
+    swapped = {t.table for t in some if t.kind in {"constraint", "index"} and not t.named} | {
+        t.table for t in others if t.kind in {"constraint", "index"} and not t.named
+    }
+    excused = dropped & swapped
+
+    def keep(thing: Thing) -> bool:
+        return thing.kind != "constraint" or thing.table not in excused
+
+    return [t for t in some if keep(t)], [t for t in others if keep(t)]
+
+
+def _knows(state: Replayed, action: act.DropConstraint) -> bool:
+    table = state.table(action.table)
+    return table is not None and table.constraint(action.name) is not None
+
+
+def _owners_only(things: list[Thing]) -> tuple[Thing, ...]:
+    """Leave out the parts of a table, and of a column, that are told by their owner."""
+    tables = {t.table for t in things if t.kind == "table"}
+    kept = [t for t in things if t.kind == "table" or not t.table or t.table not in tables]
+    columns = {t.table for t in kept if t.kind == "column"}
+    return tuple(t for t in kept if t.kind in {"table", "column"} or t.table not in columns or not t.table)
+
+
+def _changed(
+    before: Mapping[Thing, Spec], middle: Mapping[Thing, Spec], after: Mapping[Thing, Spec]
+) -> Iterator[tuple[Thing, Attribute, bool]]:
+    for thing, was in before.items():
+        if thing not in after or was is None:
+            continue
+        for attribute in differences(was, after[thing]):
+            same = thing in middle and all(a.name != attribute.name for a in differences(middle[thing], after[thing]))
+            yield thing, attribute, same

@@ -1,0 +1,92 @@
+"""The matrix of versions and revisions, and lists of versions, as text and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from handrail.model.contract import AppVersion
+from handrail.model.matrix import Cell, Matrix, Result, breaking
+from handrail.model.verdict import Verdict
+from handrail.reports.text import count
+
+#: Short enough for a table; none needs colour.
+_SHORT = {
+    Result.READ_FAILS: "READ",
+    Result.WRITE_FAILS: "WRITE",
+    Result.MINIMAL_INSERT_FAILS: "INSERT",
+    Result.DELETE_FAILS: "DELETE",
+    Result.UNKNOWN: "?",
+    Result.WORKS: "ok",
+}
+_NEVER = "."
+_LEGEND = (
+    "ok works, READ WRITE DELETE fails, INSERT with only what is required fails, ? could not be exercised, . never meet"
+)
+_TITLE = 48
+
+
+def matrix(value: Matrix) -> str:
+    """The table, one line for each revision, then what breaks and why, then what could not be exercised."""
+    if not value.rows:
+        return "no revision that a version could meet"
+    wide = [max(len(name), 6) for name in value.versions]
+    first = max(len(row.revision) for row in value.rows)
+    lines = ["  ".join([" " * first, *(name.ljust(w) for name, w in zip(value.versions, wide, strict=True))]).rstrip()]
+    for row in value.rows:
+        cells = [_short(cell).ljust(w) for cell, w in zip(row.cells, wide, strict=True)]
+        lines.append("  ".join([row.revision.ljust(first), *cells, _cut(row.title)]))
+    lines += ["", _LEGEND]
+    lines += _told(value)
+    return "\n".join(lines)
+
+
+def markdown(value: Matrix) -> str:
+    """The same as a Markdown table and lists."""
+    head = ["Revision", *value.versions, "Title"]
+    lines = [f"| {' | '.join(map(_escaped, head))} |", f"|{'---|' * len(head)}"]
+    for row in value.rows:
+        cells = [row.revision, *(cell.result.value if cell.judged else "" for cell in row.cells), row.title]
+        lines.append(f"| {' | '.join(map(_escaped, cells))} |")
+    lines += ["", *(f"- {_escaped(line)}" for line in breaking(value))]
+    return "\n".join(lines).rstrip()
+
+
+def versions(values: Iterable[AppVersion]) -> str:
+    """One line for each version."""
+    known = tuple(values)
+    wide = max((len(v.name) for v in known), default=0)
+    lines = []
+    for version in known:
+        state = "deployed" if version.deployed else f"retired {version.retired_at[:10]}"
+        origin = version.ref or version.models or "env.py"
+        at = ", ".join(version.revisions) or "base"
+        tables = count(len(version.contract.tables), "table")
+        lines.append(f"{version.name.ljust(wide)}  {state}  from revision {at}  {tables}  {origin}")
+    return "\n".join(lines) or "no version is registered; handrail versions register NAME"
+
+
+def _told(value: Matrix) -> list[str]:
+    lines = [f"{' and '.join(names)} need the same: their contracts are equal" for names in value.alike]
+    found = breaking(value)
+    if found:
+        lines += ["", "what breaks, or is not known:", *(f"  {line}" for line in found)]
+    if value.verdict is Verdict.PASS:
+        lines += ["", "every version works at every revision that it can meet"]
+    elif value.verdict is Verdict.FAIL:
+        lines += [
+            "",
+            "fix: expand first, deploy, `handrail versions retire` the old version, and only then drop or tighten",
+        ]
+    return lines
+
+
+def _short(cell: Cell) -> str:
+    return _SHORT[cell.result] if cell.judged else _NEVER
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= _TITLE else f"{title[: _TITLE - 1]}…"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")

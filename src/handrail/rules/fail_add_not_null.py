@@ -1,0 +1,126 @@
+"""A column is added that may not be NULL and has no default.
+
+What happens: the statement fails as soon as the table has one row; on SQLite it fails on an empty table too.
+
+Why: the rows that are there would have no value for the column. A table in development is often empty, the one in
+production is not. What older versions suffer afterwards is `compat-insert-not-null`'s.
+
+The safe way: add it nullable, fill it, and set NOT NULL in a later revision; or give it a server default, which fills
+the rows that are there without writing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.action import AddColumn, ColumnSpec
+from handrail.model.changing import changes
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.verdict import Severity
+
+
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each column that rows cannot get, in either function."""
+    for step in revision.steps:
+        for statement, action in changes(step):
+            if not isinstance(action, AddColumn) or not _without_value(action.column):
+                continue
+            if statement.creates(action.table) or statement.before.column(action.table, action.column.name):
+                continue
+            empty = facts.rows(action.table) == 0 and facts.engine != "sqlite"
+            table, name = action.table, action.column.name
+            yield RULE.at(
+                step,
+                statement,
+                what=f"{table}.{name} is added NOT NULL without a default; "
+                f"{step.direction.value}() fails if {table} has rows",
+                why="the rows that are there would have no value",
+                fix="in three revisions:\n"
+                f'op.add_column("{table}", sa.Column("{name}", ..., nullable=True))\n'
+                f"fill {name} in batches\n"
+                f'op.alter_column("{table}", "{name}", nullable=False)\n'
+                "or with server_default=..., where one value is right for all rows",
+                severity=Severity.NOTE if empty else None,
+            )
+
+
+def _without_value(column: ColumnSpec) -> bool:
+    none = column.default is None or (isinstance(column.default, str) and column.default.upper() == "NULL")
+    return column.nullable is False and none and not column.identity and not column.generated
+
+
+_USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
+_ROW = "INSERT INTO users (id) VALUES (1)"
+_PG = frozenset({"postgresql"})
+
+RULE = Rule(
+    name="fail-add-not-null",
+    severity=Severity.ERROR,
+    engines=frozenset({"postgresql", "sqlite"}),
+    source="https://www.postgresql.org/docs/current/sql-altertable.html",
+    findings=findings,
+    examples=(
+        Example(
+            given=(_USERS,),
+            body='op.add_column("users", sa.Column("age", sa.Integer(), nullable=False))',
+            flagged=True,
+            engines=_PG,
+            rewrite=('op.add_column("users", sa.Column("age", sa.Integer(), nullable=False, server_default="0"))',),
+            leaves_out="the default stays",
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body='op.add_column("users", sa.Column("age", sa.Integer(), nullable=False))',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body='op.execute("ALTER TABLE users ADD COLUMN age integer NOT NULL")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body="""
+            with op.batch_alter_table("users") as batch:
+                batch.add_column(sa.Column("age", sa.Integer(), nullable=False))
+            """,
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.drop_column("users", "email")',
+            downgrade='op.add_column("users", sa.Column("email", sa.String(50), nullable=False))',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body='op.add_column("users", sa.Column("age", sa.Integer(), nullable=False, server_default="0"))',
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body='op.add_column("users", sa.Column("age", sa.Integer(), nullable=True))',
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body='op.execute("ALTER TABLE users ADD COLUMN number bigserial")',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            body="""
+            op.create_table("teams", sa.Column("id", sa.Integer(), primary_key=True))
+            op.add_column("teams", sa.Column("name", sa.Text(), nullable=False))
+            """,
+            flagged=False,
+            engines=_PG,
+        ),
+    ),
+)

@@ -1,0 +1,150 @@
+"""A revision imports the application's models.
+
+What happens: the revision works until the models change, and then fails, or writes something else, on every database
+that has not run it yet: in CI, on a colleague's machine, in the next environment.
+
+Why: a revision runs against the schema of its own day, the models describe that of today.
+
+The safe way: write the tables that the revision needs into it, as `sa.table("users", sa.column("email"))`, or as SQL.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.verdict import Severity
+
+#: Packages that are never the application.
+_OTHERS = frozenset({"alembic", "geoalchemy2", "pgvector", "sqlalchemy", "sqlalchemy_utils", "sqlmodel"})
+_MODELS = re.compile(r"models?|\w+_models?|orm|entities|tables")
+_NAMES = frozenset({"Base", "Model", "db", "metadata", "SessionLocal"})
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each import of what looks like the application's models."""
+    try:
+        tree = ast.parse(revision.revision.source)
+    except SyntaxError:
+        return
+    for line, what in _imports(tree):
+        yield RULE.in_file(
+            revision,
+            line=line,
+            what=f"the revision imports {what}, which changes after it",
+            why="a revision runs against the schema of its own day, the models describe that of today",
+            fix='write the table into the revision: users = sa.table("users", sa.column("id"), ...) with the columns '
+            "it uses, and work with that",
+        )
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in _run(tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    if _models(alias.name):
+                        yield node.lineno, alias.name
+            case ast.ImportFrom(module=module, names=names, level=level):
+                path = "." * level + (module or "")
+                named = [alias.name for alias in names]
+                if _models(path) or (_ours(path) and (_NAMES & set(named) or any(map(_models_word, named)))):
+                    yield node.lineno, f"{', '.join(named)} from {path}"
+            case ast.Call(
+                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(path))],
+            ) if _models(path):
+                yield node.lineno, path
+
+
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that run: what stands under `if TYPE_CHECKING` does not."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test).endswith("TYPE_CHECKING"):
+        return
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        yield from _run(child)
+
+
+def _ours(path: str) -> bool:
+    top = path.partition(".")[0]
+    return path.startswith(".") or (top not in _OTHERS and top not in sys.stdlib_module_names)
+
+
+def _models(path: str) -> bool:
+    return _ours(path) and any(map(_models_word, path.split(".")))
+
+
+def _models_word(word: str) -> bool:
+    return _MODELS.fullmatch(word) is not None
+
+
+RULE = Rule(
+    name="fail-model-import",
+    severity=Severity.WARNING,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/cookbook.html",
+    findings=findings,
+    examples=(
+        Example(
+            body="""
+            from shop.models import User
+            op.execute(sa.update(User).where(User.id == 1).values(name="x"))
+            """,
+            flagged=True,
+            not_run="there is no application here",
+        ),
+        Example(
+            body="""
+            import shop.models as models
+            models.Base.metadata.create_all(op.get_bind())
+            """,
+            flagged=True,
+            not_run="there is no application here",
+        ),
+        Example(
+            body="""
+            from shop import db
+            db.session.commit()
+            """,
+            flagged=True,
+            not_run="there is no application here",
+        ),
+        Example(
+            body="""
+            import importlib
+            importlib.import_module("shop.orm.models")
+            """,
+            flagged=True,
+            not_run="there is no application here",
+        ),
+        Example(
+            body="""
+            from sqlalchemy.orm import Session
+            from sqlalchemy import MetaData, text
+            Session(bind=op.get_bind()).execute(text("SELECT 1"))
+            """,
+            flagged=False,
+        ),
+        Example(
+            body="""
+            from typing import TYPE_CHECKING
+            if TYPE_CHECKING:
+                from shop.models import User
+            """,
+            flagged=False,
+        ),
+        Example(
+            body="""
+            from sqlalchemy.ext.declarative import declarative_base
+            import json
+            """,
+            flagged=False,
+        ),
+    ),
+)

@@ -1,0 +1,141 @@
+"""Something is made that is there already.
+
+What happens: the statement fails: "relation already exists".
+
+Why: an earlier revision, or this one, has made a table, column, index, constraint, type or view of that name, and
+nothing has dropped it. It happens when two branches add the same.
+
+The safe way: take the second one out. For an enum that exists, `postgresql.ENUM(..., name=..., create_type=False)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.action import Action, AddColumn, AddConstraint, CreateEnum, CreateIndex, CreateObject, CreateTable
+from handrail.model.finding import Finding
+from handrail.model.replayed import Replayed, bare
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.verdict import Severity
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each thing that either function makes a second time."""
+    for step in revision.steps:
+        for statement, action in step.actions():
+            if not statement.before.certain or not statement.statement.exact:
+                continue
+            twice = _twice(statement.before, action)
+            if twice:
+                yield RULE.at(
+                    step,
+                    statement,
+                    what=f"{twice} is there already: {step.direction.value}() fails here",
+                    why="an earlier statement has made it, and none has dropped it",
+                    fix=f"take this second {twice} out, or give it another name"
+                    if not isinstance(action, CreateEnum)
+                    else f'postgresql.ENUM(..., name="{action.name}", create_type=False) for a type that exists',
+                )
+
+
+def _twice(before: Replayed, action: Action) -> str:
+    """Return what is made although it is there, '' for nothing."""
+    match action:
+        case CreateTable(table=table, if_not_exists=False, temporary=False):
+            return f"table {table}" if before.table(table) else ""
+        case AddColumn(table=table, column=column, if_not_exists=False):
+            return f"column {table}.{column.name}" if before.column(table, column.name) else ""
+        case CreateIndex(table=table, index=index, if_not_exists=False) if index.name:
+            known = before.table(table)
+            return f"index {index.name} of {table}" if known and known.index(index.name) else ""
+        case AddConstraint(table=table, constraint=constraint) if constraint.name:
+            known = before.table(table)
+            return f"constraint {constraint.name} of {table}" if known and known.constraint(constraint.name) else ""
+        case CreateEnum(name=name):
+            return f"type {name}" if bare(name) in before.enums else ""
+        case CreateObject(kind="view" | "materialized view" as kind, name=name, replaces=False):
+            return f"{kind} {name}" if (kind, bare(name)) in before.objects else ""
+        case _:
+            return ""
+
+
+_USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
+_PG = frozenset({"postgresql"})
+
+RULE = Rule(
+    name="fail-object-exists",
+    severity=Severity.ERROR,
+    engines=frozenset({"postgresql", "sqlite"}),
+    source="https://www.postgresql.org/docs/current/sql-createtable.html",
+    findings=findings,
+    examples=(
+        Example(
+            given=(_USERS,),
+            body='op.create_table("users", sa.Column("id", sa.Integer()))',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.execute("ALTER TABLE users ADD COLUMN email text")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS,),
+            earlier=('op.create_index("ix", "users", ["email"])',),
+            body='op.create_index("ix", "users", ["id"])',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            earlier=('op.create_table("jobs", sa.Column("state", sa.Enum("on", "off", name="state")))',),
+            body="op.execute(\"CREATE TYPE state AS ENUM ('on', 'off')\")",
+            flagged=True,
+            fails=True,
+            engines=_PG,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer, CONSTRAINT uq UNIQUE (id))",),
+            body='op.create_unique_constraint("uq", "users", ["id"])',
+            flagged=True,
+            fails=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.execute("CREATE TABLE IF NOT EXISTS users (id integer)")',
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.drop_table("users")
+            op.create_table("users", sa.Column("id", sa.Integer()))
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.drop_column("users", "email")',
+            downgrade='op.add_column("users", sa.Column("email", sa.String(50)))',
+            flagged=False,
+        ),
+        Example(
+            given=("CREATE TYPE state AS ENUM ('on', 'off')",),
+            body="""
+            from sqlalchemy.dialects.postgresql import ENUM
+            op.create_table("jobs", sa.Column("state", ENUM("on", "off", name="state", create_type=False)))
+            """,
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS, "CREATE VIEW names AS SELECT id FROM users"),
+            body='op.execute("CREATE OR REPLACE VIEW names AS SELECT id FROM users")',
+            flagged=False,
+            engines=_PG,
+        ),
+    ),
+)

@@ -1,0 +1,163 @@
+"""NOT NULL is set on a column that may hold NULL.
+
+What happens: the statement fails at the first row without a value, and the revision with it.
+
+Why: the server reads every row to prove that none is NULL. Whether one is, only the database knows; nothing in the
+revisions fills the column. Older versions that go on writing NULL are `compat-set-not-null`'s.
+
+The safe way: fill the column in an earlier revision, with a default for new rows, prove it with a CHECK that is NOT
+VALID first and validated then, and set NOT NULL last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.action import UNKNOWN, AlterNullable
+from handrail.model.changing import changes, filled, nulls_refused
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.verdict import Confidence, Severity
+
+
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each column that the upgrade sets NOT NULL and that nothing fills."""
+    step = revision.upgrade
+    if step is None:
+        return
+    for statement, action in changes(step):
+        if not isinstance(action, AlterNullable) or action.nullable or statement.creates(action.table):
+            continue
+        table, column = action.table, action.column
+        known = statement.before.column(table, column)
+        if (known is not None and known.nullable is False) or nulls_refused(statement.before, table, column):
+            continue
+        if filled((*revision.earlier, step), table, column):
+            continue
+        new = statement.adds(table, column)
+        defaulted = known is not None and known.default is not None and known.default is not UNKNOWN
+        if new and defaulted:
+            continue
+        yield RULE.at(
+            step,
+            statement,
+            what=f"{table}.{column} is set NOT NULL, and no revision fills it"
+            + ("; it was added just before" if new else ""),
+            why="the statement fails if one row holds NULL" + (": all do" if new else ""),
+            fix=f'op.execute("UPDATE {table} SET {column} = ... WHERE {column} IS NULL") in an earlier revision, '
+            "in batches; then\n"
+            f'op.create_check_constraint("{column}_not_null", "{table}", "{column} IS NOT NULL", '
+            "postgresql_not_valid=True), VALIDATE it in the next one, and set NOT NULL in the last",
+            severity=Severity.ERROR if new else Severity.NOTE if facts.rows(table) == 0 else None,
+            confidence=Confidence.HIGH if statement.before.certain else Confidence.LOW,
+        )
+
+
+_USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
+_ROW = "INSERT INTO users (id) VALUES (1)"
+_PG = frozenset({"postgresql"})
+
+RULE = Rule(
+    name="fail-set-not-null",
+    severity=Severity.WARNING,
+    engines=frozenset({"postgresql", "sqlite"}),
+    source="https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
+    findings=findings,
+    examples=(
+        Example(
+            given=(_USERS,),
+            body='op.alter_column("users", "email", nullable=False)',
+            engines=_PG,
+            flagged=True,
+            rewrite=(
+                "op.execute(\"UPDATE users SET email = '' WHERE email IS NULL\")",
+                'op.execute("ALTER TABLE users ADD CONSTRAINT email_set CHECK (email IS NOT NULL) NOT VALID")',
+                'op.execute("ALTER TABLE users VALIDATE CONSTRAINT email_set")',
+                """
+                op.alter_column("users", "email", nullable=False)
+                op.drop_constraint("email_set", "users")
+                """,
+            ),
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body='op.execute("ALTER TABLE users ALTER COLUMN email SET NOT NULL")',
+            engines=_PG,
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body="""
+            op.add_column("users", sa.Column("age", sa.Integer()))
+            op.alter_column("users", "age", nullable=False)
+            """,
+            engines=_PG,
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body="""
+            with op.batch_alter_table("users") as batch:
+                batch.alter_column("email", nullable=False, existing_type=sa.String(50))
+            """,
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body="""
+            op.execute("UPDATE users SET email = '' WHERE email IS NULL")
+            op.alter_column("users", "email", nullable=False)
+            """,
+            engines=_PG,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            earlier=(
+                """
+                users = sa.table("users", sa.column("email"))
+                op.execute(users.update().where(users.c.email.is_(None)).values(email=""))
+                """,
+            ),
+            body='op.alter_column("users", "email", nullable=False)',
+            engines=_PG,
+            flagged=False,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer, email text, CONSTRAINT email_set CHECK (email IS NOT NULL))",),
+            body='op.alter_column("users", "email", nullable=False)',
+            engines=_PG,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body="""
+            op.add_column("users", sa.Column("age", sa.Integer(), server_default="0"))
+            op.alter_column("users", "age", nullable=False)
+            """,
+            engines=_PG,
+            flagged=False,
+        ),
+        Example(
+            body="""
+            op.create_table("teams", sa.Column("name", sa.Text()))
+            op.alter_column("teams", "name", nullable=False)
+            """,
+            engines=_PG,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS, _ROW),
+            body="""
+            op.execute("UPDATE users SET email = '' WHERE email IS NULL")
+            with op.batch_alter_table("users") as batch:
+                batch.alter_column("email", nullable=False, existing_type=sa.String(50))
+            """,
+            flagged=False,
+        ),
+    ),
+)

@@ -1,0 +1,100 @@
+"""Impact names none of the tables that the revision touches.
+
+What happens: the field Impact speaks of another table than `upgrade()` changes, or is too short to speak of any.
+
+Why: headers are copied from the last revision. Who looks for what changes in their table does not find it here.
+
+The safe way: name the table or column that changes and who notices: `Impact: users gains email (nullable)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from handrail.model.claims import is_placeholder, line_of
+from handrail.model.finding import Finding
+from handrail.model.naming import said
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.touching import names, speaks_of, tables, words
+from handrail.model.verdict import Confidence, Severity
+
+#: An impact of fewer words that names nothing it touches is taken for one that says nothing.
+_FEW = 5
+_TABLE = re.compile(r"\b(?P<before>\w+) tables?\b|\btables? (?P<after>\w+)", re.IGNORECASE)
+_NO_NAMES = frozenset(
+    said("""
+        a an and any are as at by each every existing for from gain gains get gets has have in into is its join
+        large lock locks lookup many more new no of old on one only or other our own page several small some
+        temporary that the these this three to two under use was which while with without
+    """)
+)
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding where the impact speaks of something else, or of nothing."""
+    header, step = revision.revision.header, revision.upgrade
+    if step is None or not header.impact or is_placeholder(header.impact):
+        return
+    touched = tables(step)
+    known = names(step)
+    if not touched or speaks_of(header.impact, known):
+        return
+    others = _other_tables(revision)
+    titled = speaks_of(header.purpose, known) and len(header.impact.split()) >= _FEW
+    if titled and not others:
+        return
+    told = ", ".join(sorted(touched))
+    yield RULE.in_file(
+        revision,
+        line=line_of(revision.revision, "impact"),
+        what=f"Impact speaks of {' and '.join(others)}, and upgrade() touches {told}"
+        if others
+        else f"Impact names none of what upgrade() touches: {told}",
+        why="who looks for what changes in their table does not find it here",
+        fix=f"Impact: {told}: what changes, and who notices",
+        confidence=Confidence.HIGH if others else Confidence.LOW,
+    )
+
+
+def _other_tables(revision: ReviewedRevision) -> list[str]:
+    """Return what the impact calls a table, or is one, and is not touched."""
+    impact = revision.revision.header.impact
+    called = {match["before"] or match["after"] for match in _TABLE.finditer(impact)}
+    found = {name for name in called if name.lower() not in _NO_NAMES}
+    present = revision.upgrade.before.tables if revision.upgrade else ()
+    found |= {name for name in present if words(name) <= words(impact)}
+    return sorted(found)
+
+
+def _impact(impact: str, *, flagged: bool, purpose: str = "Store the address") -> Example:
+    return Example(
+        given=("CREATE TABLE users (id integer PRIMARY KEY)", "CREATE TABLE orders (id integer PRIMARY KEY)"),
+        body='op.add_column("users", sa.Column("email", sa.String(50)))',
+        docstring=f"{purpose}.\n\nImpact: {impact}\nRisk: Low.\nRollback: Simple.\nTesting: By hand.\n",
+        flagged=flagged,
+    )
+
+
+RULE = Rule(
+    name="hdr-impact-mismatch",
+    severity=Severity.WARNING,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/tutorial.html#create-a-migration-script",
+    findings=findings,
+    baseline=True,
+    examples=(
+        _impact("Orders table gains a column (nullable).", flagged=True, purpose="Add email to users"),
+        _impact("The invoices table is rewritten.", flagged=True, purpose="Add email to users"),
+        _impact("orders can be found by their customer.", flagged=True),
+        _impact("Some changes.", flagged=True, purpose="Add email to users"),
+        _impact("None.", flagged=True),
+        _impact("Users table gains email column (nullable).", flagged=False),
+        _impact("A user can be written to.", flagged=False),
+        _impact("The mail settings page shows a new field to everybody.", flagged=False, purpose="Add users.email"),
+        Example(
+            body="pass", docstring="Join.\n\nImpact: None.\nRisk: Low.\nRollback: Simple.\nTesting: No.", flagged=False
+        ),
+    ),
+)

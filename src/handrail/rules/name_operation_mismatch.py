@@ -1,0 +1,77 @@
+"""The name of a revision says the opposite of what it does.
+
+What happens: file or title say that something is added, and `upgrade()` only drops; or the other way round.
+
+Why: the revision was copied, or `upgrade()` and `downgrade()` were swapped. Who trusts the name in a plan approves
+something else than what runs.
+
+The safe way: name the change that `upgrade()` makes, or swap the two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model import action as act
+from handrail.model import naming
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.verdict import Severity
+
+_MAKING = act.CreateTable | act.AddColumn | act.AddConstraint | act.CreateIndex | act.CreateEnum | act.CreateObject
+_DROPPING = act.DropTable | act.DropColumn | act.DropConstraint | act.DropIndex | act.DropObject
+_OTHER = act.WriteRows | act.AlterNullable | act.AlterDefault | act.AlterType | act.RedefineColumn | act.Opaque
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding where the first verb of file or title is the opposite of every operation."""
+    step = revision.upgrade
+    does = _does(step) if step is not None and step.read else ""
+    if not does:
+        return
+    opposite = naming.VERBS_OF_DROPPING if does == "makes" else naming.VERBS_OF_MAKING
+    for text in (naming.slug(revision.revision), naming.title(revision.revision)):
+        said = naming.said(text)
+        if said and said[0] in opposite:
+            yield RULE.in_file(
+                revision,
+                what=f"the name {text!r} says {said[0]}, and upgrade() only {does} things",
+                why="who approves a plan by its names approves something else than what runs",
+                fix="name what upgrade() does; where upgrade() and downgrade() are swapped, swap them back",
+            )
+            return
+
+
+def _does(step: ReviewedStep) -> str:
+    """Return `makes` or `drops` where the function does nothing else, '' where it does both or other things."""
+    actions = [action for _, action in step.actions()]
+    if any(isinstance(action, _OTHER | act.RenameTable | act.RenameColumn) for action in actions):
+        return ""
+    makes, drops = (any(isinstance(a, kinds) for a in actions) for kinds in (_MAKING, _DROPPING))
+    return "" if makes == drops else "makes" if makes else "drops"
+
+
+def _named(slug: str, title: str, body: str, *, flagged: bool) -> Example:
+    given = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
+    return Example(given=given, body=body, file=f"e1_{slug}.py", docstring=title, flagged=flagged)
+
+
+_ADD, _DROP = 'op.add_column("users", sa.Column("email", sa.String(50)))', 'op.drop_column("users", "name")'
+
+RULE = Rule(
+    name="name-operation-mismatch",
+    severity=Severity.WARNING,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/tutorial.html#create-a-migration-script",
+    findings=findings,
+    baseline=True,
+    examples=(
+        _named("add_users_name", "Add users.name.", _DROP, flagged=True),
+        _named("drop_users_email", "Drop users.email.", _ADD, flagged=True),
+        _named("users_email", "Remove users.email.", _ADD, flagged=True),
+        _named("add_users_email", "Add users.email.", _ADD, flagged=False),
+        _named("drop_users_name", "Drop users.name.", _DROP, flagged=False),
+        _named("remove_default", "Replace users.name by users.email.", f"{_ADD}\n{_DROP}", flagged=False),
+    ),
+)

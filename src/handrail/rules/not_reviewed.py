@@ -1,0 +1,77 @@
+"""A revision, or a part of it, could not be read.
+
+What happens: running the function on a database that executes nothing did not come to an end, or what it does depends
+on what it finds in the database. What was not read was not reviewed, and nothing is said of it.
+
+Why: it reads rows and goes on by them, opens a connection, file or process of its own, loops, or fails.
+
+The safe way: keep reads of the database out of schema changes; split what depends on data into a revision of its own.
+Where the reading is right and the code cannot be otherwise, say so: `# handrail: ignore[not-reviewed] why`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.action import Opaque
+from handrail.model.finding import Finding
+from handrail.model.operation import Reading
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.revision import Direction
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.verdict import Confidence, Severity
+
+
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each function that was not read exactly, and for each statement that could not be."""
+    for step in revision.steps:
+        if step.reading is not Reading.EXACT:
+            yield _unread(revision, step, facts)
+        for statement, action in step.actions():
+            if isinstance(action, Opaque):
+                yield RULE.at(
+                    step,
+                    statement,
+                    what=f"a statement was not reviewed: {action.reason}",
+                    why="it may do anything; what it does is not in the schema that later findings rest on",
+                    fix="write it as plain statements, or review it by hand and say so: "
+                    f"# handrail: ignore[{RULE.name}] what it does",
+                    severity=Severity.NOTE,
+                    confidence=Confidence.LOW,
+                )
+
+
+def _unread(revision: ReviewedRevision, step: ReviewedStep, facts: RuleFacts) -> Finding:
+    upgrade = step.direction is Direction.UPGRADE
+    line = revision.revision.upgrade_line if upgrade else revision.revision.downgrade_line
+    failed = step.reading is Reading.FAILED
+    function = f"{step.direction.value}()"
+    return RULE.at(
+        step,
+        revision.line(line or 1),
+        what=f"{function} was not reviewed: {step.reason}"
+        if failed
+        else f"{function} was reviewed in part: {step.reason}",
+        why="what was not read may do anything" + ("" if failed else "; what follows depends on what is there"),
+        fix=f"make {function} readable without a database, or review it by hand and say so: "
+        f"# handrail: ignore[{RULE.name}] what it does",
+        severity=Severity.WARNING if failed else Severity.NOTE,
+        confidence=Confidence.LOW if facts.engine_assumed else Confidence.HIGH,
+    )
+
+
+RULE = Rule(
+    name="not-reviewed",
+    severity=Severity.WARNING,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/ops.html",
+    findings=findings,
+    examples=(
+        Example(body='raise RuntimeError("not here")', flagged=True, fails=True),
+        Example(body="import subprocess\nsubprocess.run(['true'])", flagged=True),
+        Example(body="while True:\n    pass", flagged=True, not_run="it never ends"),
+        Example(body='op.execute("DO $$ BEGIN END $$")', flagged=True, engines=frozenset({"postgresql"})),
+        Example(body='op.create_table("teams", sa.Column("id", sa.Integer, primary_key=True))', flagged=False),
+        Example(body='print("hello")', flagged=False),
+    ),
+)

@@ -1,0 +1,104 @@
+"""SQLite cannot do this ALTER TABLE.
+
+What happens: the revision fails: Alembic raises `No support for ALTER of constraints in SQLite dialect`, or SQLite
+refuses the statement.
+
+Why: SQLite's ALTER TABLE renames, and adds and drops plain columns. It changes no type, nullability or default, adds
+and drops no constraint, adds no column with UNIQUE.
+
+The safe way: `op.batch_alter_table`, which makes the table anew and copies its rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from handrail.model import action as act
+from handrail.model.finding import Finding
+from handrail.model.operation import Operation, Reading
+from handrail.model.replayed import bare
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.verdict import Severity
+
+_REFUSED = re.compile(
+    r"\s*ALTER\s+TABLE\s+(?P<table>\"[^\"]+\"|[\w.]+)\s+(?:ALTER|MODIFY|CHANGE|ADD\s+(?:CONSTRAINT|UNIQUE|PRIMARY|FOREIGN|CHECK)"
+    r"|DROP\s+(?:CONSTRAINT|PRIMARY|FOREIGN))\b",
+    re.IGNORECASE,
+)
+#: The operations for which Alembic has no statement on SQLite: alembic/ddl/sqlite.py.
+_NEEDS_BATCH = "No support for ALTER"
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each operation that SQLite refuses."""
+    for step in revision.steps:
+        for statement in step.statements:
+            told = _REFUSED.match(statement.statement.sql)
+            what = f"an ALTER TABLE of {told['table'].strip(chr(34))}" if told else ""
+            what = what or next((w for w in map(_column, statement.actions) if w), "")
+            if what:
+                table = told["table"].strip('"') if told else "the table"
+                yield (
+                    _finding(step, statement.operation, what, table)
+                    if statement.operation
+                    else RULE.at(step, statement, what=f"SQLite refuses {what}", why=_WHY, fix=_fix(table))
+                )
+        if step.reading is Reading.FAILED and _NEEDS_BATCH in step.reason and step.operations:
+            last = step.operations[-1]
+            yield _finding(step, last, f"{last.name} of {last.table}", last.table or "the table")
+
+
+_WHY = "its ALTER TABLE only renames, and adds and drops plain columns"
+
+
+def _fix(table: str) -> str:
+    return f'with op.batch_alter_table("{table}") as batch: the same operation on batch, without the table'
+
+
+def _finding(step: ReviewedStep, operation: Operation, what: str, table: str) -> Finding:
+    return RULE.at(step, operation, what=f"SQLite refuses {what}", why=_WHY, fix=_fix(table))
+
+
+def _column(action: act.Action) -> str:
+    """Return what is wrong with a column that is added, '' for nothing."""
+    if not isinstance(action, act.AddColumn):
+        return ""
+    name = f"{bare(action.table)}.{action.column.name}"
+    if any(c.kind.value in {"unique constraint", "primary key"} for c in action.constraints):
+        return f"to add {name} with UNIQUE or PRIMARY KEY"
+    return ""
+
+
+_GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20))",)
+
+
+RULE = Rule(
+    name="sqlite-alter-unsupported",
+    severity=Severity.ERROR,
+    engines=frozenset({"sqlite"}),
+    source="https://www.sqlite.org/lang_altertable.html",
+    findings=findings,
+    examples=(
+        Example(given=_GIVEN, body='op.create_unique_constraint("uq", "users", ["name"])', flagged=True, fails=True),
+        Example(given=_GIVEN, body='op.drop_constraint("uq", "users")', flagged=True, fails=True),
+        Example(given=_GIVEN, body='op.alter_column("users", "name", type_=sa.Text)', flagged=True, fails=True),
+        Example(given=_GIVEN, body='op.alter_column("users", "name", nullable=False)', flagged=True, fails=True),
+        Example(given=_GIVEN, body='op.execute("ALTER TABLE users ADD email text UNIQUE")', flagged=True, fails=True),
+        Example(
+            given=_GIVEN,
+            body="""
+            with op.batch_alter_table("users") as batch:
+                batch.create_unique_constraint("uq_users_name", ["name"])
+            """,
+            flagged=False,
+        ),
+        Example(given=_GIVEN, body='op.add_column("users", sa.Column("email", sa.Text))', flagged=False),
+        Example(
+            given=_GIVEN,
+            body='op.alter_column("users", "name", new_column_name="called", existing_type=sa.String(20))',
+            flagged=False,
+        ),
+    ),
+)

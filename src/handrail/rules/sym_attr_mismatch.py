@@ -1,0 +1,98 @@
+"""`downgrade()` brings something back otherwise than it was.
+
+What happens: a column, constraint or index that was there before comes back with another type, nullability, default,
+target or uniqueness.
+
+Why: the line was written from memory, or autogenerate did not know the whole of it. The version that is rolled back
+to relies on what is not there any more.
+
+The safe way: in `downgrade()` state all that the earlier revisions stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.undoing import undone
+from handrail.model.verdict import Severity
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each attribute that downgrade sets, and otherwise than it was."""
+    found = undone(revision)
+    for thing, attribute, untouched in found.changed if found else ():
+        if untouched:
+            continue
+        yield RULE.in_file(
+            revision,
+            line=revision.revision.downgrade_line or 1,
+            what=f"after downgrade() the {attribute.name} of {thing} is {attribute.now}; it was {attribute.was}",
+            why="the version that is rolled back to relies on what was there",
+            fix=f"give {thing} in downgrade() the {attribute.name} it had: {attribute.was}",
+        )
+
+
+_GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
+_EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
+_NO_EMAIL = 'op.drop_column("users", "email")'
+_LOGINS = "CREATE TABLE logins (u int, CONSTRAINT fk_u FOREIGN KEY (u) REFERENCES users (id) ON DELETE CASCADE)"
+_PG = frozenset({"postgresql"})
+_DROP = 'op.drop_column("users", "name")'
+
+
+RULE = Rule(
+    name="sym-attr-mismatch",
+    severity=Severity.ERROR,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/tutorial.html#downgrading",
+    findings=findings,
+    examples=(
+        Example(
+            given=_GIVEN, body=_DROP, downgrade='op.add_column("users", sa.Column("name", sa.String(20)))', flagged=True
+        ),
+        Example(
+            given=_GIVEN,
+            body=_DROP,
+            downgrade='op.add_column("users", sa.Column("name", sa.String(50), nullable=False, server_default=""))',
+            flagged=True,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.alter_column("users", "name", type_=sa.Text)',
+            downgrade='op.alter_column("users", "name", type_=sa.String(10))',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(*_GIVEN, "CREATE UNIQUE INDEX uq_users_name ON users (name)"),
+            body='op.drop_index("uq_users_name", table_name="users")',
+            downgrade='op.create_index("uq_users_name", "users", ["name"])',
+            flagged=True,
+        ),
+        Example(
+            given=(*_GIVEN, _LOGINS),
+            body='op.drop_constraint("fk_u", "logins")',
+            downgrade='op.create_foreign_key("fk_u", "logins", "users", ["u"], ["id"])',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.alter_column("users", "name", type_=sa.Text)',
+            downgrade='op.alter_column("users", "name", type_=sa.String(20))',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, at timestamp DEFAULT CURRENT_TIMESTAMP)",),
+            body='op.drop_column("users", "at")',
+            downgrade='op.add_column("users", sa.Column("at", sa.TIMESTAMP, server_default=sa.func.now()))',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(given=_GIVEN, body=_EMAIL, downgrade=_NO_EMAIL, flagged=False),
+    ),
+)

@@ -1,0 +1,93 @@
+"""`downgrade()` does nothing, and `upgrade()` does something.
+
+What happens: `alembic downgrade` runs nothing and takes the revision out of the version table. The schema stays as
+upgrade left it; applying the revision again fails, because everything is there already.
+
+Why: `pass` looks like a success. An emergency rollback believes it.
+
+The safe way: undo each operation in the opposite order. Where nothing can be undone, raise, and say in the header
+`Rollback: Requires manual intervention`. Where rows need no way back, say so in the header or in a comment. The new
+value of an enum cannot be taken away, and is let pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model import action as act
+from handrail.model.claims import owns_up
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.touching import does_nothing, tables
+from handrail.model.undoing import changes_schema, explains, overwritten
+from handrail.model.verdict import Severity
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding where downgrade is empty and upgrade leaves something behind."""
+    up, down = revision.upgrade, revision.downgrade
+    if up is None or does_nothing(up) or _adds_enum_values(up) or not (does_nothing(down) or _is_missing(revision)):
+        return
+    rows, schema = any(True for _ in overwritten(up)), changes_schema(up)
+    if not schema and (not rows or owns_up(revision.revision.header) or explains(revision)):
+        return
+    yield RULE.in_file(
+        revision,
+        line=revision.revision.downgrade_line or 1,
+        what="downgrade() is missing" if _is_missing(revision) else "downgrade() does nothing, and upgrade() does",
+        why="a rollback takes the revision out of the version table and leaves the database as it is",
+        fix=f"undo in downgrade() what upgrade() does to {', '.join(sorted(tables(up))) or 'the database'};"
+        " where that cannot be, raise there and say\nRollback: Requires manual intervention - how",
+        severity=None if schema else Severity.WARNING,
+    )
+
+
+def _is_missing(revision: ReviewedRevision) -> bool:
+    unread = revision.downgrade is None or not revision.downgrade.read
+    return revision.revision.downgrade_line is None and unread and "downgrade" not in revision.revision.source
+
+
+def _adds_enum_values(up: ReviewedStep) -> bool:
+    schema = [action for _, action in up.actions()]
+    return bool(schema) and all(isinstance(action, act.AddEnumValue) for action in schema)
+
+
+_GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
+_EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
+_NO_EMAIL = 'op.drop_column("users", "email")'
+
+
+RULE = Rule(
+    name="sym-downgrade-empty",
+    severity=Severity.ERROR,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/tutorial.html#downgrading",
+    findings=findings,
+    examples=(
+        Example(given=_GIVEN, body=_EMAIL, flagged=True),
+        Example(given=_GIVEN, body='op.create_table("t", sa.Column("id", sa.Integer))', flagged=True),
+        Example(given=_GIVEN, body="op.execute(\"UPDATE users SET name = 'x'\")", flagged=True),
+        Example(given=_GIVEN, body=_EMAIL, downgrade='"""Nothing."""\nreturn', flagged=True),
+        Example(given=_GIVEN, body=_EMAIL, downgrade=_NO_EMAIL, flagged=False),
+        Example(body="pass", flagged=False),
+        Example(
+            given=("CREATE TABLE t (id integer)", "ALTER TABLE t ADD CONSTRAINT c CHECK (id > 0) NOT VALID"),
+            body='op.execute("ALTER TABLE t VALIDATE CONSTRAINT c")',
+            flagged=False,
+            engines=frozenset({"postgresql"}),
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.execute("UPDATE users SET name = lower(name)")',
+            downgrade="# nothing to undo: the old code reads both\npass",
+            flagged=False,
+        ),
+        Example(
+            given=("CREATE TYPE mood AS ENUM ('good')",),
+            body="with op.get_context().autocommit_block():\n    op.execute(\"ALTER TYPE mood ADD VALUE 'bad'\")",
+            flagged=False,
+            engines=frozenset({"postgresql"}),
+        ),
+    ),
+)

@@ -1,0 +1,137 @@
+"""`downgrade()` leaves something of `upgrade()` undone.
+
+What happens: after up and down the schema is not the one before: a table, column, constraint or index is left over,
+or one that upgrade dropped is not back, or an alteration stays.
+
+Why: an operation was added to `upgrade()` later, and not to `downgrade()`. Applying the revision again then fails,
+and the schema drifts away from what the revisions say.
+
+The safe way: undo every operation, in the opposite order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.finding import Finding
+from handrail.model.inventory import Thing
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
+from handrail.model.undoing import undone
+from handrail.model.verdict import Severity
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each thing that is left over, not back, or still altered."""
+    found = undone(revision)
+    if found is None or revision.downgrade is None:
+        return
+    elsewhere = {(t.kind, t.table) for t in (*found.taken, *found.made)}
+    for thing in found.left:
+        if thing.kind != "enum" and (thing.kind, thing.table) not in elsewhere:
+            yield _finding(
+                revision, f"downgrade() leaves {thing}, which upgrade() makes", f"drop the {thing} in downgrade()"
+            )
+    for thing in found.lost:
+        if (thing.kind, thing.table) not in elsewhere and not _is_made_up(thing):
+            yield _finding(
+                revision, f"downgrade() does not bring {thing} back", f"make the {thing} again in downgrade()"
+            )
+    for thing, attribute, untouched in found.changed:
+        if untouched:
+            yield _finding(
+                revision,
+                f"downgrade() leaves the {attribute.name} of {thing} as upgrade() makes it: {attribute.now},"
+                f" not {attribute.was}",
+                f"set it back to {attribute.was} in downgrade()",
+            )
+
+
+def _is_made_up(thing: Thing) -> bool:
+    return not thing.named
+
+
+def _finding(revision: ReviewedRevision, what: str, fix: str) -> Finding:
+    return RULE.in_file(
+        revision,
+        line=revision.revision.downgrade_line or 1,
+        what=what,
+        why="after a rollback the schema is not the one before, and applying the revision again may fail",
+        fix=fix,
+    )
+
+
+_GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
+_EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
+_NO_EMAIL = 'op.drop_column("users", "email")'
+_INDEX = 'op.create_index("ix_users_name", "users", ["name"])'
+_PG = frozenset({"postgresql"})
+
+
+RULE = Rule(
+    name="sym-missing-op",
+    severity=Severity.ERROR,
+    engines=EVERY_ENGINE,
+    source="https://alembic.sqlalchemy.org/en/latest/tutorial.html#downgrading",
+    findings=findings,
+    examples=(
+        Example(given=_GIVEN, body=f"{_EMAIL}\n{_INDEX}", downgrade=_NO_EMAIL, flagged=True),
+        Example(
+            given=_GIVEN,
+            body=f'{_EMAIL}\nop.create_table("t", sa.Column("id", sa.Integer))',
+            downgrade=_NO_EMAIL,
+            flagged=True,
+        ),
+        Example(given=_GIVEN, body=f'{_EMAIL}\nop.drop_column("users", "name")', downgrade=_NO_EMAIL, flagged=True),
+        Example(
+            given=_GIVEN,
+            body=f'{_EMAIL}\nop.alter_column("users", "name", nullable=True)',
+            downgrade=_NO_EMAIL,
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body=f'{_EMAIL}\nop.create_unique_constraint("uq_users_name", "users", ["name"])',
+            downgrade=_NO_EMAIL,
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body=f"{_EMAIL}\n{_INDEX}",
+            downgrade=f'op.drop_index("ix_users_name", table_name="users")\n{_NO_EMAIL}',
+            flagged=False,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.add_column("users", sa.Column("email", sa.String(50), index=True))',
+            downgrade=_NO_EMAIL,
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.create_unique_constraint(None, "users", ["name"])',
+            downgrade='op.drop_constraint("users_name_key", "users")',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body="""
+            op.create_index("uq_users_name", "users", ["name"], unique=True)
+            op.execute("ALTER TABLE users ADD CONSTRAINT uq_users_name UNIQUE USING INDEX uq_users_name")
+            """,
+            downgrade='op.drop_constraint("uq_users_name", "users")',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.rename_table("users", "people")',
+            downgrade='op.rename_table("people", "users")',
+            flagged=False,
+        ),
+    ),
+)

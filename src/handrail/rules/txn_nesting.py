@@ -1,0 +1,116 @@
+"""A revision begins or ends a transaction by itself.
+
+What happens: COMMIT makes what ran so far stay, whatever happens next, while the revision is not noted as applied: a
+second run meets half of itself. What follows runs in no transaction, and BEGIN inside one does nothing or fails.
+
+Why: Alembic opens a transaction around each revision, and writes its version in it. It does not see SQL that ends it.
+
+The safe way: leave it out. What must stand outside the transaction goes into `autocommit_block()`, what must be kept
+apart into a revision of its own, and what may fail alone into `op.get_bind().begin_nested()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handrail.model.action import TransactionControl
+from handrail.model.finding import Finding
+from handrail.model.reviewed import ReviewedRevision
+from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.verdict import Severity
+
+_BEGINS = frozenset({"BEGIN", "START"})
+_INSIDE = ("SAVEPOINT", "RELEASE", "ROLLBACK_TO", "ROLLBACK TO")
+
+
+def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+    """One finding for each BEGIN, COMMIT or ROLLBACK that the revision sends."""
+    for step in revision.steps:
+        for statement in step.statements:
+            words = [a.word.upper() for a in statement.actions if isinstance(a, TransactionControl)]
+            ends = [word for word in words if word not in _BEGINS and not word.startswith(_INSIDE)]
+            begins = [word for word in words if word in _BEGINS]
+            if not ends and not begins:
+                continue
+            word = (ends or begins)[0]
+            yield RULE.at(
+                step,
+                statement,
+                what=f"the revision sends {word} inside the transaction that Alembic has opened",
+                why="what ran so far is ended with it, while the revision is not noted as applied"
+                if ends
+                else "Alembic has begun one already: it does nothing, or fails",
+                fix=f"remove {word}; put what must stand outside the transaction into\n"
+                "with op.get_context().autocommit_block():\n    ...",
+                severity=None if ends else Severity.WARNING,
+            )
+
+
+_USERS = "CREATE TABLE users (id integer PRIMARY KEY, email text)"
+_POSTGRESQL = frozenset({"postgresql"})
+
+RULE = Rule(
+    name="txn-nesting",
+    severity=Severity.ERROR,
+    engines=frozenset({"postgresql", "sqlite"}),
+    source="https://alembic.sqlalchemy.org/en/latest/api/runtime.html#alembic.runtime.migration.MigrationContext.autocommit_block",
+    findings=findings,
+    examples=(
+        Example(
+            given=(_USERS,),
+            body="""
+            op.add_column("users", sa.Column("name", sa.Text))
+            op.execute("COMMIT")
+            """,
+            flagged=True,
+            engines=_POSTGRESQL,
+            rewrite=('op.add_column("users", sa.Column("name", sa.Text))',),
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.execute("BEGIN; UPDATE users SET email = lower(email); COMMIT;")',
+            flagged=True,
+            engines=_POSTGRESQL,
+        ),
+        Example(given=(_USERS,), body='op.execute("COMMIT")', flagged=True, engines=frozenset({"sqlite"})),
+        Example(
+            given=(_USERS,),
+            body='op.execute("BEGIN; UPDATE users SET email = lower(email)")',
+            flagged=True,
+            engines=_POSTGRESQL,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.get_bind().execute(sa.text("ROLLBACK"))',
+            flagged=True,
+            not_run="the transaction of the version table is gone, and drivers go on differently",
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            with op.get_context().autocommit_block():
+                op.execute("UPDATE users SET email = lower(email) WHERE id < 1000")
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.execute("SAVEPOINT before_names")
+            op.execute("UPDATE users SET email = lower(email) WHERE id < 1000")
+            op.execute("RELEASE SAVEPOINT before_names")
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.execute(
+                "CREATE FUNCTION nothing() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM 1; END $$"
+            )
+            """,
+            flagged=False,
+            engines=_POSTGRESQL,
+        ),
+    ),
+)

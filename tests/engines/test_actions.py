@@ -1,0 +1,135 @@
+"""What each engine reads out of a statement, and the schema that follows from it."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import pytest
+
+from handrail.engines.base import for_name
+from handrail.model import action as act
+from handrail.model.action import UNKNOWN
+from handrail.model.replayed import EMPTY, Replayed, replayed
+from handrail.model.schema import ConstraintKind
+
+
+def after(engine: str, *statements: str, maker: str = "a1") -> Replayed:
+    read = for_name(engine).actions.actions
+    return reduce(lambda state, action: replayed(state, action, maker), [a for s in statements for a in read(s)], EMPTY)
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_a_table_is_known_with_types_nulls_defaults_and_constraints(engine: str) -> None:
+    state = after(
+        engine,
+        "CREATE TABLE teams (id integer PRIMARY KEY)",
+        "CREATE TABLE users (id integer NOT NULL, name varchar(50) DEFAULT 'x' NOT NULL, team integer, "
+        "PRIMARY KEY (id), CONSTRAINT uq UNIQUE (name), CHECK (id > 0), "
+        "CONSTRAINT fk FOREIGN KEY (team) REFERENCES teams (id) ON DELETE CASCADE)",
+    )
+    table = state.table("users")
+    assert table is not None
+    assert table.complete
+    assert table.primary_key == ("id",)
+    name = table.column("name")
+    assert name is not None
+    assert (name.type, name.nullable, name.default) == (
+        "character varying(50)" if engine == "postgresql" else "varchar(50)",
+        False,
+        "'x'",
+    )
+    key = table.constraint("fk")
+    assert key is not None
+    assert (key.referenced_table, key.referenced_columns, key.on_delete) == ("teams", ("id",), "CASCADE")
+    assert [t.name for t, _ in state.referring("teams")] == ["users"]
+    assert ConstraintKind.CHECK in {c.kind for c in table.constraints}
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_columns_and_tables_that_are_renamed_or_dropped_are_followed(engine: str) -> None:
+    state = after(
+        engine,
+        "CREATE TABLE users (id integer, a integer, b text)",
+        "CREATE INDEX ix ON users (a)",
+        "ALTER TABLE users RENAME COLUMN a TO z",
+        "ALTER TABLE users DROP COLUMN b",
+        "ALTER TABLE users RENAME TO people",
+    )
+    table = state.table("people")
+    assert table is not None
+    assert state.table("users") is None
+    assert [c.name for c in table.columns] == ["id", "z"]
+    assert [i.columns for i in table.indexes] == [("z",)]
+    assert state.dropped["users", "b"][1] == "a1"
+
+
+def test_a_constraint_that_is_validated_later_is_not_valid_before() -> None:
+    made = ("CREATE TABLE users (id int)", "ALTER TABLE users ADD CONSTRAINT ck CHECK (id > 0) NOT VALID")
+    for statements, valid in ((made, False), ((*made, "ALTER TABLE users VALIDATE CONSTRAINT ck"), True)):
+        table = after("postgresql", *statements).table("users")
+        assert table is not None
+        assert [c.validated for c in table.constraints] == [valid]
+
+
+def test_what_was_never_seen_being_made_is_known_in_part() -> None:
+    state = after("postgresql", "ALTER TABLE users ALTER COLUMN email SET NOT NULL")
+    table = state.table("users")
+    assert table is not None
+    assert not table.complete
+    email = table.column("email")
+    assert email is not None
+    assert (email.nullable, email.type, email.default) == (False, UNKNOWN, UNKNOWN)
+    with pytest.raises(TypeError, match="neither true nor false"):
+        bool(email.type)
+
+
+def test_a_batch_that_makes_a_table_anew_leaves_it_as_old_as_it_was() -> None:
+    old = after("sqlite", "CREATE TABLE users (id integer)", maker="a1")
+    read = for_name("sqlite").actions.actions
+    batch = (
+        "CREATE TABLE _alembic_tmp_users (id integer, email text)",
+        "INSERT INTO _alembic_tmp_users (id) SELECT users.id FROM users",
+        "DROP TABLE users",
+        "ALTER TABLE _alembic_tmp_users RENAME TO users",
+    )
+    state = reduce(lambda s, a: replayed(s, a, "a2"), [a for sql in batch for a in read(sql)], old)
+    table = state.table("users")
+    assert table is not None
+    assert table.created_in == "a1"
+    assert table.added == {"id": "a1", "email": "a2"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("DO $$ BEGIN END $$", act.Opaque),
+        ("SELECT my_function()", act.Opaque),
+        ("not sql at all", act.Opaque),
+        ("UPDATE users SET a = 1", act.WriteRows),
+        ("LOCK TABLE users", act.LockTable),
+        ("REINDEX TABLE users", act.Reindex),
+        ("SET lock_timeout = '2s'", act.SetSetting),
+        ("COMMIT", act.TransactionControl),
+        ("ALTER TYPE mood ADD VALUE 'bored'", act.AddEnumValue),
+        ("VACUUM FULL users", act.Other),
+    ],
+)
+def test_postgresql_says_what_a_statement_does(sql: str, expected: type) -> None:
+    (action,) = for_name("postgresql").actions.actions(sql)
+    assert isinstance(action, expected)
+
+
+def test_a_query_does_nothing() -> None:
+    assert for_name("postgresql").actions.actions("SELECT id FROM users") == ()
+    assert for_name("sqlite").actions.actions("SELECT id FROM users") == ()
+
+
+def test_enums_are_followed() -> None:
+    state = after(
+        "postgresql",
+        "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+        "ALTER TYPE mood ADD VALUE 'happy'",
+        "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",
+    )
+    assert state.enums["mood"] == ("blue", "ok", "happy")
+    assert "mood" not in after("postgresql", "CREATE TYPE mood AS ENUM ('a')", "DROP TYPE mood").enums

@@ -1,0 +1,235 @@
+"""What proves a backup: it is restored and compared, so that whatever is wrong with it is found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from archives import created, dumped_until, edited, filled, folder, killed_after, listed
+from load import connect, until
+from workbench import Workbench
+
+from handrail.engines.postgresql.server import Server
+
+NOT_COMPRESSED = "backup = { compress = 0 }"
+
+
+@pytest.fixture(autouse=True)
+def sandbox(monkeypatch: pytest.MonkeyPatch, handrail_postgresql: Server) -> None:
+    """Restore on the server of the tests: starting one takes seconds."""
+    monkeypatch.setenv("HANDRAIL_SANDBOX_URL", handrail_postgresql.url())
+
+
+def verified(bench: Workbench) -> subprocess.CompletedProcess[str]:
+    return bench.run("backup", "verify")
+
+
+def refused(bench: Workbench) -> str:
+    """What `verify` says of a backup that it must not accept; the list says it from then on too."""
+    done = verified(bench)
+    assert done.returncode == 9, done.stdout + done.stderr
+    assert listed(bench)[0]["proof"]["verdict"] == "fail"
+    return done.stderr
+
+
+def test_a_backup_is_made_listed_and_proved(bench: Workbench) -> None:
+    made = created(filled(bench))
+    assert made["proof"]["verdict"] == "pass"
+    assert made["rows"]["players"] == 2000
+    assert made["heads"] == ["aaa1"]
+    assert [b["id"] for b in listed(bench)] == [made["id"]]
+    assert verified(bench).returncode == 0
+
+
+def test_nobody_else_may_read_a_backup(bench: Workbench) -> None:
+    made = created(filled(bench))
+    for name in (made["archive"], f"{made['id']}.json"):
+        assert (folder(bench) / name).stat().st_mode & 0o777 == 0o600
+    assert folder(bench).stat().st_mode & 0o777 == 0o700
+
+
+def _flip(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0x10]) + content[middle + 1 :]
+
+
+def test_an_archive_that_was_changed_after_it_was_made_is_refused_before_it_is_restored(bench: Workbench) -> None:
+    made = created(filled(bench))
+    archive = folder(bench) / made["archive"]
+    archive.write_bytes(_flip(archive.read_bytes()))
+    assert "its sha256 differs" in refused(bench)
+
+
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) * 7 // 10]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "damage"),
+    [("", _cut), ("", _flip), (NOT_COMPRESSED, _cut)],
+    ids=["truncated", "one bit flipped", "truncated and not compressed"],
+)
+def test_a_damaged_archive_whose_sha256_fits_is_refused(
+    pg_bench: Workbench, settings: str, damage: Callable[[bytes], bytes]
+) -> None:
+    pg_bench.settings(settings)
+    edited(filled(pg_bench), created(pg_bench), damage)
+    assert "it cannot be restored" in refused(pg_bench)
+
+
+@pytest.mark.slow
+def test_one_flipped_bit_that_no_checksum_covers_is_found_by_its_value(pg_bench: Workbench) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    made = created(filled(pg_bench))
+    edited(pg_bench, made, lambda content: content.replace(b"player c4ca", b"player b4ca"))
+    told = refused(pg_bench)
+    assert "players.name where id=1" in told
+    assert "player b4ca4238a0b923820dcc509a6f75849b" in told
+
+
+def test_a_dump_with_one_value_edited_is_refused_naming_table_key_and_column(pg_bench: Workbench) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    made = created(filled(pg_bench))
+    line = b"1999\tplayer %s\t1999" % _name_of(pg_bench, 1999)
+    edited(pg_bench, made, lambda content: content.replace(line, line[:-4] + b"9991"))
+    assert "players.skill where id=1999" in refused(pg_bench)
+
+
+def _name_of(bench: Workbench, number: int) -> bytes:
+    name: str = bench.rows(f"select name from players where id = {number}")[0][0]
+    return name.removeprefix("player ").encode()
+
+
+def test_a_sqlite_archive_with_one_value_edited_is_refused_naming_table_key_and_column(lite_bench: Workbench) -> None:
+    made = created(filled(lite_bench))
+    name = _name_of(lite_bench, 700)
+    edited(lite_bench, made, lambda content: content.replace(name, name[:-1] + (b"0" if name[-1:] != b"0" else b"1")))
+    assert "players.name where id=700" in refused(lite_bench)
+
+
+def test_a_sqlite_archive_that_was_cut_is_refused(lite_bench: Workbench) -> None:
+    edited(filled(lite_bench), created(lite_bench), lambda content: content[: len(content) // 8192 * 4096])
+    assert "it cannot be restored" in refused(lite_bench)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [0.4, 0.9])
+def test_what_a_dump_leaves_behind_on_a_full_disk_is_refused(pg_bench: Workbench, kept: float) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    made = created(filled(pg_bench))
+    rest = dumped_until(pg_bench, int(made["bytes"] * kept))
+    edited(pg_bench, made, lambda _whole: rest)
+    assert "it cannot be restored" in refused(pg_bench)
+
+
+@pytest.mark.slow
+def test_what_a_killed_dump_leaves_behind_is_refused(pg_bench: Workbench) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    made = created(filled(pg_bench, 20_000))
+    rest = killed_after(pg_bench, made["bytes"] // 2)
+    edited(pg_bench, made, lambda _whole: rest)
+    assert "it cannot be restored" in refused(pg_bench)
+
+
+@contextmanager
+def writing(url: str) -> Iterator[list[int]]:
+    """Somebody who updates and inserts all the time; the list counts."""
+    stop, done = threading.Event(), [0]
+
+    def write() -> None:
+        with connect(url, autocommit=True) as conn:
+            while not stop.is_set():
+                conn.execute("update players set skill = skill + 1 where id = %s", (1 + done[0] * 37 % 2000,))
+                conn.execute("insert into players (name, skill) values ('new', 0)")
+                done[0] += 2
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_backup_taken_while_others_write_is_proved_to_be_its_snapshot(pg_bench: Workbench) -> None:
+    filled(pg_bench, 20_000)
+    with writing(pg_bench.url) as done:
+        before = done[0]
+        made = created(pg_bench)
+        meanwhile = done[0] - before
+    assert meanwhile > 100
+    assert made["proof"]["verdict"] == "pass"
+    assert 20_000 <= made["rows"]["players"] < pg_bench.rows("select count(*) from players")[0][0]
+
+
+def test_a_sqlite_backup_taken_while_others_write_is_proved_to_be_its_snapshot(lite_bench: Workbench) -> None:
+    filled(lite_bench, 20_000).execute("pragma journal_mode = wal")
+    stop = threading.Event()
+    written = [0]
+
+    def write() -> None:
+        with lite_bench.database() as conn:  # open all the time, as an application's
+            while not stop.is_set():
+                conn.exec_driver_sql("insert into players (name, skill) values ('new', 0)")
+                written[0] += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    until(lambda: written[0] > 0, "somebody writes")
+    try:
+        made = created(lite_bench)
+    finally:
+        stop.set()
+        writer.join()
+    assert written[0] > 0
+    assert made["proof"]["verdict"] == "pass"
+    assert verified(lite_bench).returncode == 0
+
+
+@pytest.mark.slow
+def test_where_no_sandbox_fits_the_backup_is_not_proved_and_the_way_out_is_named(
+    pg_bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(pg_bench)
+    monkeypatch.setenv("HANDRAIL_SANDBOX_URL", "postgresql://postgres@127.0.0.1:1/postgres")
+    done = pg_bench.run("backup", "create")
+    assert done.returncode == 9
+    assert "could not be proved" in done.stderr
+    assert "HANDRAIL_SANDBOX_URL" in done.stderr
+    assert [b["proof"]["verdict"] for b in listed(pg_bench)] == ["unknown"]
+    monkeypatch.undo()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"{", b"\xff\xfe", b"[]", b'{"schema": 1}', b'{"schema": 99}'],
+    ids=["empty", "cut", "not text", "a list", "no keys", "a newer schema"],
+)
+def test_a_manifest_that_cannot_be_read_is_listed_as_such_and_never_used(lite_bench: Workbench, garbage: bytes) -> None:
+    made = created(filled(lite_bench))
+    (folder(lite_bench) / f"{made['id']}.json").write_bytes(garbage)
+    document = lite_bench.json("backup", "list")
+    assert document["backups"] == []
+    assert [Path(d["path"]).stem for d in document["damaged"]] == [made["id"]]
+    done = lite_bench.run("backup", "verify", made["id"])
+    assert done.returncode == 9
+    assert "cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_manifest_cannot_name_a_file_elsewhere(lite_bench: Workbench) -> None:
+    made = created(filled(lite_bench))
+    manifest = folder(lite_bench) / f"{made['id']}.json"
+    elsewhere = lite_bench.root / "pyproject.toml"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"archive": "../pyproject.toml"}))
+    assert lite_bench.json("backup", "list")["backups"] == []
+    lite_bench.run("backup", "prune", "--keep", "1", "--yes")
+    assert elsewhere.exists()

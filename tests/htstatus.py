@@ -1,0 +1,63 @@
+"""A copy of the reference application, whose commands run as a user types them: in its folder, by a shell, offline."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+
+SOURCE = Path(__file__).parent.parent / "examples" / "htstatus"
+V1, V2, V3 = "1d7c35f0a2b8", "59c0d7e8b4f1", "8ce6b1d49f37"
+BEFORE_HEAD, HEAD = "7bd5a30f8e26", V3
+DEADLINE_S = 120
+
+_JUNK = shutil.ignore_patterns(".handrail", "__pycache__", ".coverage*", ".pytest_cache", "backups")
+_NOT_INHERITED = ("HANDRAIL", "HTSTATUS", "COV", "PG", "DATABASE_URL", "STAGING_", "PRODUCTION_")
+
+
+class Example:
+    """The copy in `folder`; `variables` name its databases; without them they are those of `make services`."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = Path(shutil.copytree(SOURCE, folder, ignore=_JUNK))
+        self.url = variables.get("DATABASE_URL", "")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+        self.environment = {
+            **inherited,
+            **variables,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "VIRTUAL_ENV": sys.prefix,
+            "UV_OFFLINE": "1",
+        }
+
+    def try_to(self, command: str, *, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    def run(self, command: str, *, typed: str = "", **variables: str) -> str:
+        done = self.try_to(command, typed=typed, **variables)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def revision_files(self) -> set[Path]:
+        return set((self.folder / "migrations" / "versions").glob("*.py"))
+
+    def query(self, statement: str) -> list[tuple[object, ...]]:
+        engine = sa.create_engine(self.url)
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(sa.text(statement))]
+        finally:
+            engine.dispose()
