@@ -124,7 +124,7 @@ _BREAKING = (
             "op.execute(\"alter table users alter role set default 'player'\")"
         ),
         "write fails",
-        "create type role",
+        "alter table users",
     ),
     (
         'op.alter_column("users", "flag", type_=sa.Boolean, postgresql_using="flag <> 0")',

@@ -147,7 +147,7 @@ def printed(text: str) -> list[Sent]:
     """The SQL of a dry run's text: everything that is no comment, up to each semicolon at a line's end."""
     found: list[Sent] = []
     pending = ""
-    for line in text.splitlines():
+    for line in text.partition("\nfindings:\n")[0].splitlines():
         if not line.startswith("   "):
             continue  # a heading
         values = re.fullmatch(r"\s+-- with (.*)", line)

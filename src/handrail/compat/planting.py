@@ -32,7 +32,7 @@ class Planter:
         self._conn = conn
         self._tables = {table.name: table for table in snapshot.tables}
         types = [thing for thing in snapshot.objects if thing.kind in {"enum", "domain"}]
-        # A column's type is named without its schema where the search_path leads there.
+        # A column's type is named with its schema, the type itself without that of the search_path.
         self._objects = {name: t for t in types for name in (t.name, t.name.rpartition(".")[2])}
         self._parents: dict[Key, Mapping[str, Any]] = {}
         self._depth = 0
@@ -100,11 +100,13 @@ class Planter:
         needed = {c.name for c in table.columns if _needed(c)} | {
             c.name for c in table.columns if c.name in wanted and c.default is None and not c.identity
         }
+        alone = {name for index in table.indexes if index.unique for name in index.columns}
         for key in table.constraints:
             if key.kind is not ConstraintKind.FOREIGN_KEY or set(key.columns) <= values.keys():
                 continue
             if needed.intersection(key.columns):
-                values.update(self.parent(key, values))
+                own = next(self.numbers) if alone.intersection(key.columns) else 0
+                values.update(self.parent(key, values, own=own))
         number = next(self.numbers)
         for column in table.columns:
             if column.name in needed and column.name not in values and not _by_itself(table, column):

@@ -16,6 +16,8 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST = 2_000
 _DAY = date(2026, 1, 1)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
+#: What follows the base type in a domain's definition.
+_DOMAIN_ENDS = re.compile(r" not null| default | \S+ check ", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.'])-?\d+(?:\.\d+)?(?![\w'])")
 #: What types of servers take that no class of SQLAlchemy's core stands for; %d is the number of the row.
 _WRITTEN = (
@@ -35,7 +37,7 @@ _WRITTEN = (
 
 
 def value(column: ContractColumn, number: int) -> object:
-    """Return the nth value of that column: others for other numbers, where its type has that many."""
+    """Return the nth value of that column; of an enum and a boolean always the same, their others are tried by name."""
     return column.constant if column.constant is not None else of_type(column.type, number)
 
 
@@ -50,7 +52,7 @@ def of_type(kind: ContractType, number: int) -> object:  # noqa: C901, PLR0911, 
         case Family.FLOAT:
             return number + 0.5
         case Family.BOOLEAN:
-            return number % 2 == 1
+            return False
         case Family.DATE:
             return _DAY + timedelta(days=number)
         case Family.DATETIME:
@@ -66,7 +68,7 @@ def of_type(kind: ContractType, number: int) -> object:  # noqa: C901, PLR0911, 
         case Family.JSON:
             return {"n": number}
         case Family.ENUM:
-            return kind.values[number % len(kind.values)] if kind.values else None
+            return kind.values[0] if kind.values else None
         case Family.ARRAY:
             return [of_type(kind.item, number)] if kind.item else []
         case Family.STRING:
@@ -100,12 +102,13 @@ def furthest(kind: ContractType) -> object | None:
 def written(type_text: str, number: int, objects: Mapping[str, SchemaObject] | None = None) -> str:
     """Return the text of the nth value of a type that the server names so; enums and domains are among `objects`."""
     text = type_text.lower()
-    known = (objects or {}).get(type_text.replace('"', ""))
+    named = type_text.replace('"', "")
+    known = (objects or {}).get(named) or (objects or {}).get(named.rpartition(".")[2])
     if known is not None and known.kind == "enum":
         found = _QUOTED.findall(known.definition) or known.definition.replace(",", " ").split()
-        return found[number % len(found)] if found else ""
+        return found[0] if found else ""
     if known is not None:
-        return written(known.definition.split(" CHECK")[0].split(" NOT NULL")[0].split(" DEFAULT")[0], number)
+        return written(_DOMAIN_ENDS.split(known.definition)[0], number, objects)
     if text.endswith("[]"):
         return "{}"
     size = re.search(r"\((\d+)", text)

@@ -19,9 +19,6 @@ from handrail.model.plan import Plan
 from handrail.model.revision import Direction
 from handrail.model.verdict import Unsupported, Verdict
 
-#: The gate by whose name an environment has its plans exercised.
-COMPATIBLE = "compatible"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatRequest:
@@ -62,13 +59,11 @@ def compat(ports: Ports, request: CompatRequest) -> Matrix:
     return Matrix(versions=found.versions, rows=rows, alike=found.alike, exercised=found.exercised)
 
 
-def for_plan(ports: Ports, plan: Plan) -> CompatFacts | None:
-    """Return what becomes of the deployed versions at the revisions of a plan; None where no gate asks.
+def for_plan(ports: Ports, plan: Plan) -> CompatFacts:
+    """Return what becomes of the deployed versions at the revisions of a plan.
 
     What a version could not do before the plan is not held against it.
     """
-    if COMPATIBLE not in ports.environment.requires:
-        return None
     deployed = tuple(version for version in ports.journal.versions() if version.deployed)
     names = tuple(version.name for version in deployed)
     upgrades = {s.revision.id for s in plan.steps if s.direction is Direction.UPGRADE}

@@ -144,9 +144,15 @@ def _blocked(stage: Stage) -> None:
 
 
 def _mistake(stage: Stage) -> None:
-    stage.say("\n== 6. A mistake: a column that deployed releases read is renamed. Development shows whom that breaks.")
+    stage.say(
+        "\n== 6. A mistake: a column that deployed releases read is renamed. It is told by the review, by exercising"
+    )
+    stage.say("every release on every revision, and, where it is applied all the same, by a release that meets it.")
     file = stage.folder / "migrations" / "versions" / "d00dfeed0010_rename_players_form.py"
     file.write_text(_RENAME.format(parent=_HEAD))
+    stage.run("handrail", "review", "d00dfeed0010", ends=Exit.FAILED_CLEAN)
+    stage.run("handrail", "versions", "register", "v2", "--models", "versions.v2.models:db", "--at", _RELEASED)
+    stage.run("handrail", "compat", "-e", "development", "--revisions", f"{_HEAD}:", ends=Exit.FAILED_CLEAN)
     stage.run("handrail", "apply", "-e", "development", "--yes")
     broken = _look(stage)
     stage.expect(broken.failed > 0, f"with the new column name  {broken.sentence()}")

@@ -68,11 +68,11 @@ class Stage:
         self.astray: list[str] = []
         self._urls = urls
 
-    def run(self, *words: str) -> None:
-        """Show a command and run it with our streams."""
+    def run(self, *words: str, ends: int = 0) -> None:
+        """Show a command and run it with our streams; `ends` is the exit status it should have."""
         self._show(words)
         done = subprocess.run(_real(words), cwd=self.folder, env=self.environment(), check=False)
-        if done.returncode:
+        if done.returncode != ends:
             self._went_astray(f"`{shlex.join(words)}` ended with exit status {done.returncode}")
 
     def read(self, *words: str) -> str:

@@ -34,6 +34,8 @@ from handrail.model.verdict import Verdict
 
 #: The gate by whose name an environment asks for a backup before every run.
 BACKUP_PROVED = "backup-proved"
+#: The gate by whose name an environment has its plans exercised by the deployed versions.
+COMPATIBLE = "compatible"
 #: No SQL of any kind, so that an engine assumes the worst of it.
 _UNREADABLE = "?"
 
@@ -186,6 +188,8 @@ def _step(
 
 def _findings(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> Iterator[Finding]:
     """Yield what the rules about running it say of each step; the schema below the first one is not known."""
+    if not steps:  # the shelf need not be loaded for it
+        return
     facts = RuleFacts(
         engine=ports.engine.name,
         server_major=standing.target.server_major,

@@ -23,7 +23,7 @@ from handrail.errors import (
     TargetRefused,
     Unreachable,
 )
-from handrail.flows import archiving, compat, halfway, planning
+from handrail.flows import halfway, planning
 from handrail.flows.attempt import Session
 from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
@@ -33,6 +33,7 @@ from handrail.host.signals import graceful
 from handrail.journal import identity, lease
 from handrail.journal.lease import Lease
 from handrail.journal.store import Binding, Recorder
+from handrail.model.matrix import CompatFacts
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction, Revision
 from handrail.model.run import Event, Failed, GateJudged, Judgement, Planned, Run, RunEnded, RunState
@@ -90,7 +91,7 @@ class Rehearsed:
 def dry_run(ports: Ports, request: Request) -> Rehearsed:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
     plan = _plan(ports, request, planning.look_as_allowed(ports))
-    gates = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=compat.for_plan(ports, plan))
+    gates = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=_exercised(ports, plan))
     return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports))
 
 
@@ -160,7 +161,7 @@ def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:
     _refuse_now(ports)
     if not request.gated:
         return
-    judgements = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=compat.for_plan(ports, plan))
+    judgements = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=_exercised(ports, plan))
     for judgement in judgements:
         ports.emit(GateJudged(judgement=judgement))
     closed = [j for j in judgements if j.verdict in {Verdict.FAIL, Verdict.UNKNOWN}]
@@ -170,6 +171,15 @@ def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:
             why="; ".join(f"{j.name}: {j.reason}" for j in closed),
             fix=f"handrail apply -e {ports.environment.name} --dry-run shows all gates",
         )
+
+
+def _exercised(ports: Ports, plan: Plan) -> CompatFacts | None:
+    """Return what becomes of the deployed versions at the plan's revisions; None where no gate asks."""
+    if planning.COMPATIBLE not in ports.environment.requires:
+        return None
+    from handrail.flows import compat  # noqa: PLC0415 - a run that no gate asks for it does not pay for loading it
+
+    return compat.for_plan(ports, plan)
 
 
 def _refuse_now(ports: Ports) -> None:
@@ -298,6 +308,8 @@ def _bind(ports: Ports, standing: Standing, held: Lease, recorder: Recorder) -> 
 def _back_up(ports: Ports, request: Request, plan: Plan, run: Run, identity: Identity) -> None:
     """Make a proved backup of what the plan starts from; then look again who else is there: it may have taken long."""
     if request.backs_up and plan.steps:
+        from handrail.flows import archiving  # noqa: PLC0415 - a run without a backup does not pay for loading it
+
         archiving.back_up_before(ports, plan, identity.uuid, run=run.id)
         _refuse_now(ports)
 
