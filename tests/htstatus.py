@@ -16,7 +16,7 @@ BEFORE_HEAD, HEAD = "7bd5a30f8e26", V3
 DEADLINE_S = 120
 
 _JUNK = shutil.ignore_patterns(".handrail", "__pycache__", ".coverage*", ".pytest_cache", "backups")
-_NOT_INHERITED = ("HANDRAIL", "HTSTATUS", "COV", "PG", "DATABASE_URL", "STAGING_", "PRODUCTION_")
+_NOT_INHERITED = ("HANDRAIL", "HTSTATUS", "COV", "PG", "DATABASE_URL", "STAGING_", "PRODUCTION_", "MAKE", "MFLAGS")
 
 
 class Example:

@@ -552,4 +552,6 @@ def test_a_wrong_confirmation_touches_nothing(pg_bench: Workbench) -> None:
 
 def test_a_gate_that_does_not_exist_never_passes(lite_bench: Workbench) -> None:
     lite_bench.settings('requires = ["widnow"]')
-    assert "widnow: no gate of that name: backup-proved, window" in refusal(lite_bench, *APPLY, exit_=3)
+    assert "widnow: no gate of that name: backup-proved, compatible, reviewed, window" in refusal(
+        lite_bench, *APPLY, exit_=3
+    )

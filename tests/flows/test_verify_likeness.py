@@ -119,7 +119,7 @@ def test_what_the_sandbox_lacks_leaves_the_schema_unknown_and_names_the_way_out(
 
 def test_a_revision_that_wants_what_the_sandbox_has_not_got_is_unknown_with_the_way_out(pg_bench: Workbench) -> None:
     pg_bench.revision("aaa1", None, 'op.execute("create extension no_such")')
-    found = pg_bench.run("verify")
+    found = pg_bench.run("verify", "--check", "schema-matches")
     assert found.returncode == 1
     assert "unknown schema-matches: the history does not replay" in found.stdout
     assert "set HANDRAIL_SANDBOX_URL to a PostgreSQL" in found.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from handrail.model.effect import Blocks, Effect
@@ -10,6 +11,8 @@ from handrail.model.operation import Origin, Reading
 from handrail.model.plan import Plan, Step
 from handrail.model.revision import Direction
 from handrail.model.target import Target
+
+_QUOTED = re.compile(r"'(?:[^']|'')*'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +75,14 @@ def outline(plan: Plan) -> PlanOutline:
         digest=plan.digest,
         fingerprint=plan.fingerprint,
         steps=tuple(_step(step) for step in plan.steps),
-        findings=plan.findings,
+        findings=tuple(_without_values(finding) for finding in plan.findings),
     )
+
+
+def _without_values(finding: Finding) -> Finding:
+    """Return the finding without text that SQL quotes; what to write instead is looked up again."""
+    what, why = (_QUOTED.sub("?", text) for text in (finding.what, finding.why))
+    return replace(finding, what=what, why=why, fix=f"handrail explain {finding.rule}")
 
 
 def _step(step: Step) -> StepOutline:
