@@ -32,6 +32,7 @@ class Example:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "VIRTUAL_ENV": sys.prefix,
             "UV_OFFLINE": "1",
+            "UV_NO_CACHE": "1",  # an account may have no home
         }
 
     def try_to(self, command: str, *, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
