@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from handrail import checks as _checks
 from handrail import gates as _gates
@@ -20,14 +20,18 @@ from handrail import rules as _rules
 from handrail.errors import SettingsInvalid
 from handrail.model.check import Check
 from handrail.model.gate import Gate
-from handrail.model.rule import Rule
 
-P = TypeVar("P", Rule, Gate, Check)
+if TYPE_CHECKING:
+    from handrail.model.rule import Rule
+
+P = TypeVar("P", "Rule", Gate, Check)
 
 
 @cache
 def rules() -> dict[str, Rule]:
     """Return every rule by name."""
+    from handrail.model.rule import Rule  # noqa: PLC0415 - what rules look at is much, and most commands ask none
+
     return dict(_shelf(_rules, Rule))
 
 

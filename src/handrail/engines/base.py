@@ -15,7 +15,7 @@ from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from sqlalchemy import URL, Connection, make_url
@@ -24,7 +24,6 @@ from sqlalchemy.exc import ArgumentError
 from handrail.engines.archives import Backups
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.errors import UsageRefused
-from handrail.model.action import Action
 from handrail.model.effect import Blocker, Effect
 from handrail.model.needs import Needs
 from handrail.model.operation import StatementKind
@@ -32,6 +31,9 @@ from handrail.model.rows import RowDifference, RowsPrint, TablePrint
 from handrail.model.schema import Snapshot
 from handrail.model.session import SessionSettings
 from handrail.model.target import Target
+
+if TYPE_CHECKING:
+    from handrail.model.action import Action
 
 
 class Cause(Enum):

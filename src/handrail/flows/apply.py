@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from handrail.errors import Drift, NotVerified, VerificationFailed
-from handrail.flows import expected, planning, running
+from handrail.flows import planning, running
 from handrail.flows.planning import BACKUP_PROVED
 from handrail.flows.ports import Ports
 from handrail.flows.running import Outcome, Rehearsed, Request, Way
@@ -49,6 +49,8 @@ def _request(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None
 
 
 def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
+    from handrail.flows import expected  # noqa: PLC0415 - loads SQLAlchemy's ORM, which only checks need
+
     judgements = expected.run_checks(ports, planning.look_as_allowed(ports).heads)
     bad = expected.failures(expected.about_schema(judgements))  # wrong rows may be what a revision is there to mend
     if any(j.verdict is Verdict.FAIL for j in bad):
@@ -67,6 +69,8 @@ def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
 
 
 def _verify_after(ports: Ports, plan: Plan) -> tuple[Judgement, ...]:
+    from handrail.flows import expected  # noqa: PLC0415 - loads SQLAlchemy's ORM, which only checks need
+
     judgements = expected.run_checks(ports, plan.goal)
     bad = expected.failures(judgements)
     if bad:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -11,26 +12,24 @@ from sqlalchemy.exc import DBAPIError
 from handrail import registry
 from handrail.engines.base import Cause, Purpose
 from handrail.errors import Halfway, TargetRefused
-from handrail.flows import halfway, judging
+from handrail.flows import halfway
 from handrail.flows.ports import Ports
-from handrail.history import execute, ignoring, reading, record, stage
+from handrail.history import execute, record, stage
 from handrail.history.graph import Graph, revision_map
 from handrail.host import secrets
 from handrail.journal import backups, identity, lease, statement_log, tables
 from handrail.model.backup import BackupFacts, Manifest
 from handrail.model.finding import Finding
 from handrail.model.gate import GateFacts
-from handrail.model.matrix import CompatFacts
 from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.plan import Plan, Step
-from handrail.model.replayed import EMPTY
-from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction, Revision
-from handrail.model.rule import RuleFacts
 from handrail.model.run import Judgement
 from handrail.model.standing import DONE, Standing, Unreadable
-from handrail.model.suppressing import suppress
 from handrail.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from handrail.model.matrix import CompatFacts
 
 #: The gate by whose name an environment asks for a backup before every run.
 BACKUP_PROVED = "backup-proved"
@@ -168,7 +167,7 @@ def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Di
         start=standing.heads,
         goal=stage.heads_along(revision_map(ports.graph), standing.heads, way) if way else standing.heads,
         steps=steps,
-        findings=tuple(_findings(ports, standing, steps)),
+        findings=_findings(ports, standing, steps),
         fingerprint=standing.fingerprint,
     )
 
@@ -186,39 +185,12 @@ def _step(
     return Step(revision=revision, direction=direction, recorded=recorded, effects=effects, assumed=assumed)
 
 
-def _findings(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> Iterator[Finding]:
-    """Yield what the rules about running it say of each step; the schema below the first one is not known."""
-    if not steps:  # the shelf need not be loaded for it
-        return
-    facts = RuleFacts(
-        engine=ports.engine.name,
-        server_major=standing.target.server_major,
-        today=ports.clock.now().date(),
-        rules=frozenset(registry.rules()),
-    )
-    on = judging.shelf(ports.settings.review).about_running()
-    state = EMPTY
-    earlier: tuple[ReviewedStep, ...] = ()
-    for step in steps:
-        read = reading.step(
-            step.recorded,
-            state,
-            engine=ports.engine,
-            server_major=standing.target.server_major,
-            maker=f"{step.direction.value} of {step.revision.id}",
-        )
-        up = step.direction is Direction.UPGRADE
-        marks = ignoring.suppressions(step.revision.source)
-        revision = ReviewedRevision(
-            revision=step.revision,
-            upgrade=read if up else None,
-            downgrade=None if up else read,
-            earlier=earlier,
-            suppressions=marks,
-        )
-        found = judging.of_revision(on, revision, facts)
-        yield from suppress(found, {revision.id: marks}, today=facts.today)[0]
-        state, earlier = read.after, (*earlier, read)
+def _findings(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> tuple[Finding, ...]:
+    if not steps:
+        return ()
+    from handrail.flows import findings  # noqa: PLC0415 - nothing pending is the most frequent answer, and needs no rules
+
+    return tuple(findings.of_plan(ports, standing, steps))
 
 
 def judge_gates(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
@@ -33,12 +34,14 @@ from handrail.host.signals import graceful
 from handrail.journal import identity, lease
 from handrail.journal.lease import Lease
 from handrail.journal.store import Binding, Recorder
-from handrail.model.matrix import CompatFacts
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction, Revision
 from handrail.model.run import Event, Failed, GateJudged, Judgement, Planned, Run, RunEnded, RunState
 from handrail.model.standing import Identity, Standing
 from handrail.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from handrail.model.matrix import CompatFacts
 
 Way = Sequence[tuple[Revision, Direction]]
 

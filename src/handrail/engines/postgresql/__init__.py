@@ -11,7 +11,6 @@ from handrail.engines.archives import Backups
 from handrail.engines.base import Actions, Activity, Catalog, Cause, Effects, Locks, Purpose, Rows, Sandbox, Statements
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.postgresql import (
-    actions,
     activity,
     catalog,
     effects,
@@ -62,7 +61,6 @@ class PostgreSQL:
     state_schema: str | None = "handrail"
     catalog: Catalog = catalog
     rows: Rows = rows
-    actions: Actions = actions
     effects: Effects = effects
     statements: Statements = statements
     locks: Locks = locks
@@ -80,6 +78,12 @@ class PostgreSQL:
     def settled(self, session: SessionSettings) -> PostgreSQL:
         """Return an engine for the same database whose sessions all start with those settings."""
         return PostgreSQL(self.url, session)
+
+    @property
+    def actions(self) -> Actions:
+        """What reads statements as actions."""
+        actions: Actions = import_module("handrail.engines.postgresql.actions")
+        return actions
 
     @property
     def backups(self) -> Backups:

@@ -27,7 +27,6 @@ from handrail.engines.base import (
 from handrail.engines.explanation import explained
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.sqlite import (
-    actions,
     activity,
     catalog,
     effects,
@@ -72,7 +71,6 @@ class SQLite:
     state_schema: str | None = None
     catalog: Catalog = catalog
     rows: Rows = rows
-    actions: Actions = actions
     effects: Effects = effects
     statements: Statements = statements
     locks: Locks = locks
@@ -89,6 +87,12 @@ class SQLite:
     def settled(self, session: SessionSettings) -> SQLite:  # noqa: ARG002 - the Protocol's shape
         """Return this engine: SQLite knows no settings of that kind."""
         return self
+
+    @property
+    def actions(self) -> Actions:
+        """What reads statements as actions."""
+        actions: Actions = import_module("handrail.engines.sqlite.actions")
+        return actions
 
     @property
     def backups(self) -> Backups:
