@@ -223,6 +223,10 @@ def test_a_manifest_that_cannot_be_read_is_listed_as_such_and_never_used(lite_be
     assert done.returncode == 9
     assert "cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
+    newest = lite_bench.run("backup", "verify", "latest")
+    assert newest.returncode == 9
+    assert f"backup {made['id']} cannot be used" in newest.stderr
+    assert "none" not in newest.stderr
 
 
 def test_a_manifest_cannot_name_a_file_elsewhere(lite_bench: Workbench) -> None:

@@ -232,6 +232,12 @@ def test_since_a_git_ref_the_changed_files_are_reviewed(project: Project) -> Non
         project.review(everything=False, since="no-such-ref")
 
 
+def test_a_folder_that_is_no_checkout_says_so_where_a_ref_is_named(project: Project) -> None:
+    project.revision("a1", _USERS)
+    with pytest.raises(UsageRefused, match="is in no git repository"):
+        project.review(everything=False, since="main")
+
+
 @pytest.mark.parametrize(
     "comment",
     [

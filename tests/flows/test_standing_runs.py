@@ -101,6 +101,19 @@ def test_a_run_that_finds_nothing_to_do_does_not_end_one_that_was_interrupted_at
     assert "was interrupted at base, on its way to aaa2" in bench.run("status").stdout, told
 
 
+def test_status_tells_a_run_that_was_cut_off_from_one_that_is_at_work(bench: Workbench) -> None:
+    bench.revision("aaa1", None, 'op.create_table("a", sa.Column("id", sa.Integer))')
+    bench.revision("aaa2", "aaa1", 'op.create_table("b", sa.Column("id", sa.Integer))')
+    bench.die_at("Committed", 1, "apply", "--yes")
+    told = bench.run("status").stdout
+    assert "last run  apply was cut off, " in told
+    assert "next      handrail resume -e main" in told
+    assert bench.run("resume", "--yes").returncode == 0
+    bench.execute("drop table b", "drop table a", "delete from alembic_version")
+    bench.die_at("LeaseTaken", 1, "apply", "--yes")
+    assert "was cut off" in bench.run("status").stdout
+
+
 def test_a_rebound_environment_can_still_be_resumed(bench: Workbench) -> None:
     half_applied(bench)
     assert bench.run("status", "--rebind", "main").returncode == 5

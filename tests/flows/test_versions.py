@@ -73,6 +73,12 @@ def test_what_cannot_be_registered_is_refused_with_the_reason(
     assert project.run("versions", "list").stdout.startswith("no version is registered")
 
 
+def test_a_version_that_is_not_there_to_be_retired_is_looked_for_in_the_list(project: Workbench) -> None:
+    done = project.run("versions", "retire", "nosuch")
+    assert done.returncode == 2
+    assert "fix: handrail versions list" in done.stderr
+
+
 def test_models_that_connect_when_they_are_imported_are_kept_from_it(project: Workbench) -> None:
     connecting = "create_engine('postgresql+psycopg://nobody@127.0.0.1:1/none').connect().execute(text('select 1'))"
     (project.root / "app.py").write_text(f"{_MODELS}\n{connecting}\n")

@@ -105,7 +105,10 @@ def _dialect_url(ports: ProjectPorts, environment: str | None) -> URL:
 
 def retire(ports: ProjectPorts, name: str) -> AppVersion:
     """Say that a version is deployed no longer; return it. Raises UsageRefused for one that is not registered."""
-    version = replace(find(ports, name), retired_at=ports.clock.now().isoformat())
+    version = replace(
+        choose(ports.journal.versions(), name, otherwise="handrail versions list"),
+        retired_at=ports.clock.now().isoformat(),
+    )
     ports.journal.keep_version(version)
     return version
 
@@ -120,8 +123,11 @@ def find(ports: ProjectPorts, name: str) -> AppVersion:
     return choose(ports.journal.versions(), name)
 
 
-def choose(known: tuple[AppVersion, ...], name: str) -> AppVersion:
-    """Return the one of that name. Raises UsageRefused, with the nearest name."""
+def choose(known: tuple[AppVersion, ...], name: str, *, otherwise: str = "") -> AppVersion:
+    """Return the one of that name. Raises UsageRefused, with the nearest name, or the command that helps `otherwise`.
+
+    By default that is to register it.
+    """
     for version in known:
         if version.name == name:
             return version
@@ -130,5 +136,5 @@ def choose(known: tuple[AppVersion, ...], name: str) -> AppVersion:
     raise UsageRefused(
         what=f"there is no version {name!r}; nothing was touched",
         why=f"registered are: {', '.join(names) or 'none'}",
-        fix=f"did you mean {near[0]!r}?" if near else f"handrail versions register {name}",
+        fix=f"did you mean {near[0]!r}?" if near else otherwise or f"handrail versions register {name}",
     )

@@ -50,6 +50,13 @@ def changed(folder: Path, ref: str) -> frozenset[Path]:
 
 
 def _commit(folder: Path, ref: str) -> str:
+    inside = _git(folder, "rev-parse", "--is-inside-work-tree")
+    if inside.returncode:
+        raise _refused(
+            f"the ref {ref!r} cannot be looked up: {folder} is in no git repository",
+            inside.stderr or "git finds no repository there, nor in a folder above",
+            "run the command in a checkout, or leave the ref out",
+        )
     found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if found.returncode:
         why = found.stderr or f"git knows no commit, branch or tag of that name in {folder}"

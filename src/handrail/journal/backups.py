@@ -33,8 +33,12 @@ def archive_path(folder: Path, manifest: Manifest) -> Path:
 
 def new_id(environment: str, stamp: str, random: str) -> str:
     """Return the name of a new backup: sorts by time within its environment, and is a plain file name."""
+    return f"{_beginning(environment)}{stamp}-{random}"
+
+
+def _beginning(environment: str) -> str:
     plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in environment)
-    return f"{_OURS}{plain}-{stamp}-{random}"
+    return f"{_OURS}{plain}-"
 
 
 def ready(folder: Path) -> None:
@@ -88,10 +92,10 @@ def find(shelf: Shelf, environment: str, wanted: str) -> Manifest:
     mine = shelf.of(environment)
     if wanted == "latest" and mine:
         return mine[-1]
-    for broken in shelf.damaged:
-        if broken.path.stem == wanted:
+    for broken in reversed(shelf.damaged):
+        if broken.path.stem == wanted or (wanted == "latest" and _was_of(environment, broken.path.stem)):
             raise BackupUnproved(
-                what=f"backup {wanted} cannot be used; nothing was touched",
+                what=f"backup {broken.path.stem} cannot be used; nothing was touched",
                 why=f"its manifest {broken.path} cannot be read: {broken.why}",
                 fix="use another one: handrail backup list",
             )
@@ -106,6 +110,12 @@ def find(shelf: Shelf, environment: str, wanted: str) -> Manifest:
         why=f"in {shelf.folder} the newest of {environment} are: {known}",
         fix=f"handrail backup list -e {environment}",
     )
+
+
+def _was_of(environment: str, name: str) -> bool:
+    """Return whether a backup of that name was made of that environment; its manifest cannot be asked."""
+    beginning = _beginning(environment)
+    return name.startswith(beginning) and name.removeprefix(beginning).count("-") == 1
 
 
 def keep(archive: Partial, manifest: Manifest) -> None:

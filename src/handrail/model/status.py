@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from handrail.errors import Exit, HandrailError
 from handrail.model.revision import Revision
-from handrail.model.run import Run
+from handrail.model.run import Run, RunState
 from handrail.model.standing import Standing
 
 
@@ -27,6 +27,12 @@ class EnvironmentStatus:
     problem: HandrailError | None
     last_run: Run | None
     next: str
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the journal's last run never wrote its end, and is not at work any more: nobody holds the lease."""
+        running = self.last_run is not None and self.last_run.state is RunState.RUNNING
+        return running and self.standing is not None and not self.standing.lease_taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,9 +153,16 @@ def _environment(value: EnvironmentStatus) -> Iterator[str]:
         yield f"  run       {value.interrupted}"
     if value.last_run:
         run = value.last_run
-        yield f"  last run  {run.command} {run.state.value}, {moment(run.started_at)} ({run.id})"
+        yield f"  last run  {run.command} {_ended(value)}, {moment(run.started_at)} ({run.id})"
     if value.next:
         yield f"  next      {value.next}"
+
+
+def _ended(value: EnvironmentStatus) -> str:
+    """How the last run ended, for one that the journal knows."""
+    if not value.cut_off:
+        return value.last_run.state.value if value.last_run else ""
+    return "was cut off" if value.interrupted else "was cut off, and left nothing that is to be resumed"
 
 
 def _pending(pending: tuple[Revision, ...]) -> Iterator[str]:
