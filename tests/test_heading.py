@@ -8,7 +8,7 @@ import pytest
 
 from handrail.history.header import parse
 from handrail.history.heading import with_header
-from handrail.model.claims import risk_level
+from handrail.model.hazards.header_claims import risk_level
 from handrail.model.operation import Operation
 from handrail.model.revision import Header
 from handrail.reports.heading import impact, rollback

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import URL, create_engine, text
 
-from handrail.model.type_change import rewrites
+from handrail.model.hazards.table_rewrite import rewrites
 
 _CHANGES = (
     ("character varying(10)", "character varying(20)"),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handrail.history.header import parse, render
-from handrail.model.claims import Risk, risk_level
+from handrail.model.hazards.header_claims import Risk, risk_level
 from handrail.model.revision import Header
 
 EXAMPLE = """Add email field to users table for notifications.

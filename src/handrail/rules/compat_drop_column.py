@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterator
 
 from handrail.model.action import AlterDefault, AlterNullable, DropColumn, DropObject, Verb, WriteRows
-from handrail.model.changing import changes, copied, stands_in
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import DropColumn, DropTable
-from handrail.model.changing import changes, copied, stands_in
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

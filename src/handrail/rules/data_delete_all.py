@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, Verb, WriteRows
-from handrail.model.changing import copied, everywhere
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import copied, everywhere
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

@@ -18,9 +18,9 @@ import re
 from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AlterType
-from handrail.model.changing import changes, old_type
-from handrail.model.column_type import Fit, fit, parsed
 from handrail.model.finding import Finding
+from handrail.model.hazards.column_type import Fit, fit, parsed
+from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity

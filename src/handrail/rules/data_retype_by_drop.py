@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AddColumn
-from handrail.model.changing import changes, copied
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import changes, copied
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts

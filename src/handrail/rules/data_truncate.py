@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Verb, WriteRows
-from handrail.model.changing import copied
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import copied
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts

@@ -17,8 +17,8 @@ import re
 from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, Verb, WriteRows
-from handrail.model.changing import everywhere, filled
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import everywhere, filled
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

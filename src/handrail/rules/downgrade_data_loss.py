@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.claims import owns_up
 from handrail.model.finding import Finding
-from handrail.model.losing import lost
+from handrail.model.hazards.header_claims import owns_up
+from handrail.model.hazards.row_loss import lost
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import AddColumn, ColumnSpec
-from handrail.model.changing import changes
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import changes
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AlterType
-from handrail.model.changing import old_type
-from handrail.model.column_type import casts
 from handrail.model.finding import Finding
+from handrail.model.hazards.column_type import casts
+from handrail.model.hazards.table_change import old_type
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

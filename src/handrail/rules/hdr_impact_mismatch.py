@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model.claims import is_placeholder, line_of
 from handrail.model.finding import Finding
-from handrail.model.naming import said
+from handrail.model.hazards.header_claims import is_placeholder, line_of
+from handrail.model.hazards.revision_name import said
+from handrail.model.hazards.touched import names, speaks_of, tables, words
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.touching import names, speaks_of, tables, words
 from handrail.model.verdict import Confidence, Severity
 
 #: An impact of fewer words that names nothing it touches is taken for one that says nothing.

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
+from handrail.model.hazards.touched import only_joins
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.touching import only_joins
 from handrail.model.verdict import Severity
 
 _ASKS = {

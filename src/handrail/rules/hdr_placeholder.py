@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.claims import is_placeholder, line_of
 from handrail.model.finding import Finding
+from handrail.model.hazards.header_claims import is_placeholder, line_of
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

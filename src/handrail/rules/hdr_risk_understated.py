@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from handrail.model import action as act
-from handrail.model.claims import Risk, is_placeholder, line_of, risk_level
 from handrail.model.finding import Finding
-from handrail.model.inventory import Spec, Thing, differences, inventories
+from handrail.model.hazards.header_claims import Risk, is_placeholder, line_of, risk_level
+from handrail.model.hazards.inventory import Spec, Thing, differences, inventories
+from handrail.model.hazards.reversal import overwritten
 from handrail.model.operation import Reading
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
-from handrail.model.undoing import overwritten
 from handrail.model.verdict import Severity
 
 _LEVELS = tuple(Risk)

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.claims import Rollback, line_of, rollback_way
 from handrail.model.finding import Finding
-from handrail.model.losing import lost
+from handrail.model.hazards.header_claims import Rollback, line_of, rollback_way
+from handrail.model.hazards.reversal import changes_schema, explains, overwritten, raises_on_purpose
+from handrail.model.hazards.row_loss import lost
+from handrail.model.hazards.touched import does_nothing
 from handrail.model.operation import Reading
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.touching import does_nothing
-from handrail.model.undoing import changes_schema, explains, overwritten, raises_on_purpose
 from handrail.model.verdict import Severity
 
 

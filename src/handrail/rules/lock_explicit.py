@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import LockTable
-from handrail.model.bystander import others_use, weight
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_use, weight
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

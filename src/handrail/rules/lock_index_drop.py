@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import DropIndex
-from handrail.model.bystander import others_wait, weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_wait, weight
+from handrail.model.hazards.spelling import alone, table_words
 from handrail.model.replayed import Replayed
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import alone, table_words
 from handrail.model.verdict import Severity
 
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from handrail.model.action import AddConstraint, CreateIndex, ValidateConstraint
-from handrail.model.bystander import others_use, others_wait, weight
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
-from handrail.model.long_work import long_work
+from handrail.model.hazards.bystander import others_use, others_wait, weight
+from handrail.model.hazards.long_work import long_work
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import CreateObject, Other
-from handrail.model.bystander import others_wait, weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_wait, weight
+from handrail.model.hazards.spelling import made_up, send, sql_name
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import made_up, send, sql_name
 from handrail.model.verdict import Severity
 
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Action, CreateTable, Other
-from handrail.model.bystander import others_use, others_wait, weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_use, others_wait, weight
+from handrail.model.hazards.spelling import alone, made_up, revisions, send, sql_name
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
-from handrail.model.spelling import alone, made_up, revisions, send, sql_name
 from handrail.model.verdict import Severity
 
 _ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"

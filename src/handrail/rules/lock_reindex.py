@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Reindex
-from handrail.model.bystander import others_wait, weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_wait, weight
+from handrail.model.hazards.spelling import alone, send, sql_name
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import alone, send, sql_name
 from handrail.model.verdict import Severity
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Action, CreateObject, Other
-from handrail.model.bystander import others_use, weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_use, weight
+from handrail.model.hazards.spelling import send
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import send
 from handrail.model.verdict import Severity
 
 _OFF = frozenset({"DISABLE TRIG", "DISABLE TRIG ALL", "DISABLE TRIG USER"})

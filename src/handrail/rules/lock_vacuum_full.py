@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Other
-from handrail.model.bystander import counted, others_wait, weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import counted, others_wait, weight
+from handrail.model.hazards.spelling import alone, send, sql_name
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import alone, send, sql_name
 from handrail.model.verdict import Severity
 
 

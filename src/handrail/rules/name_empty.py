@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model import naming
 from handrail.model.finding import Finding
+from handrail.model.hazards import revision_name
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -23,7 +23,7 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for a file without a slug, or a docstring without a title, or both."""
     file = revision.revision.path.name
-    slug, title = naming.slug(revision.revision).strip("_- "), naming.title(revision.revision)
+    slug, title = revision_name.slug(revision.revision).strip("_- "), revision_name.title(revision.revision)
     if slug and title:
         return
     lacks = "neither file nor docstring say" if not slug and not title else "the file's name does not say"

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model import naming
 from handrail.model.finding import Finding
+from handrail.model.hazards import revision_name
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -30,9 +30,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     does = _does(step) if step is not None and step.read else ""
     if not does:
         return
-    opposite = naming.VERBS_OF_DROPPING if does == "makes" else naming.VERBS_OF_MAKING
-    for text in (naming.slug(revision.revision), naming.title(revision.revision)):
-        said = naming.said(text)
+    opposite = revision_name.VERBS_OF_DROPPING if does == "makes" else revision_name.VERBS_OF_MAKING
+    for text in (revision_name.slug(revision.revision), revision_name.title(revision.revision)):
+        said = revision_name.said(text)
         if said and said[0] in opposite:
             yield RULE.in_file(
                 revision,

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model import naming
 from handrail.model.finding import Finding
-from handrail.model.naming import said
+from handrail.model.hazards import revision_name
+from handrail.model.hazards.revision_name import said
+from handrail.model.hazards.touched import names, speaks_of, tables
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.touching import names, speaks_of, tables
 from handrail.model.verdict import Confidence, Severity
 
 _REASONS = frozenset(
@@ -38,7 +38,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     """One finding where file or title give a reason and no change."""
     step = revision.upgrade
     known = names(step) if step else frozenset[str]()
-    texts = (naming.slug(revision.revision).strip("_- "), naming.title(revision.revision))
+    texts = (revision_name.slug(revision.revision).strip("_- "), revision_name.title(revision.revision))
     reasons = [text for text in dict.fromkeys(texts) if text and _is_reason(text, known)]
     if not reasons:
         return
@@ -55,10 +55,10 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 
 def _is_reason(text: str, known: frozenset[str]) -> bool:
-    words = naming.said(text)
+    words = revision_name.said(text)
     if not words:
         return False
-    changes = naming.VERBS_OF_CHANGE - _REASONS
+    changes = revision_name.VERBS_OF_CHANGE - _REASONS
     if words[0] in changes:
         first = re.split(r"\b(?:for|because|so that)\b", text.replace("_", " "), maxsplit=1)[0]
         named = not known or speaks_of(first, known)

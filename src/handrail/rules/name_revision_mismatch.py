@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model import naming
 from handrail.model.finding import Finding
+from handrail.model.hazards import revision_name
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.revision import Revision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -38,7 +38,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 def _mismatches(revision: Revision) -> Iterator[tuple[str, str]]:
     stem = revision.path.stem
     if not re.search(rf"(?:^|[^0-9a-zA-Z]){re.escape(revision.id)}(?:[^0-9a-zA-Z]|$)", stem):
-        words = naming.slug(revision)
+        words = revision_name.slug(revision)
         first, _, rest = words.partition("_")
         named = rest if re.fullmatch(r"[0-9a-f]{6,40}", first) and re.search(r"\d", first) else words
         name = f"{revision.id}_{named}".rstrip("_")

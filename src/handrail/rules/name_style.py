@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model import naming
 from handrail.model.finding import Finding
+from handrail.model.hazards import revision_name
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -27,12 +27,12 @@ _MOST_WORDS = 10
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for a slug that is not lowercase_with_underscores, or too long."""
-    slug = naming.slug(revision.revision)
+    slug = revision_name.slug(revision.revision)
     if not slug.strip("_- "):
         return
     wrong = _wrong(slug)
     if wrong:
-        words = naming.said(slug.encode("ascii", "ignore").decode())[:_MOST_WORDS]
+        words = revision_name.said(slug.encode("ascii", "ignore").decode())[:_MOST_WORDS]
         better = "_".join(words) or "what_changes"
         file = revision.revision.path.name
         yield RULE.in_file(
@@ -51,7 +51,7 @@ def _wrong(slug: str) -> str:
     if not _STYLE.fullmatch(slug):
         odd = sorted(set(re.sub(r"[a-z0-9_]", "", slug)))
         return f"it has {' '.join(repr(c) for c in odd)}" if odd else "underscores that separate nothing"
-    if len(slug) > _LONGEST or len(naming.said(slug)) > _MOST_WORDS:
+    if len(slug) > _LONGEST or len(revision_name.said(slug)) > _MOST_WORDS:
         return "it is a whole sentence"
     return ""
 

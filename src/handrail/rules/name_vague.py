@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model import naming
 from handrail.model.finding import Finding
-from handrail.model.naming import said
+from handrail.model.hazards import revision_name
+from handrail.model.hazards.revision_name import said
+from handrail.model.hazards.touched import names, tables, words
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.touching import names, tables, words
 from handrail.model.verdict import Severity
 
 _ANY = frozenset(
@@ -41,7 +41,7 @@ _JOINING = frozenset({"merge", "merges", "join", "joins", "heads", "branches"})
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding where the file's slug or the title holds only words that fit any revision."""
-    slug, title = naming.slug(revision.revision), naming.title(revision.revision)
+    slug, title = revision_name.slug(revision.revision), revision_name.title(revision.revision)
     vague = [text for text in dict.fromkeys((slug, title)) if text.strip("_- ") and _fits_any(text, revision)]
     if not vague:
         return
@@ -56,12 +56,12 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 
 def _fits_any(text: str, revision: ReviewedRevision) -> bool:
-    told = naming.said(text)
+    told = revision_name.said(text)
     parents = len(revision.revision.parents)
     if (parents == 0 and _BEGINNING.intersection(told)) or (parents > 1 and _JOINING.intersection(told)):
         return False
     step = revision.upgrade
-    specific = naming.VERBS_OF_CHANGE - {"index"} - _UNSPECIFIC
+    specific = revision_name.VERBS_OF_CHANGE - {"index"} - _UNSPECIFIC
     said_of_any = _ANY | _UNSPECIFIC | specific
     touched = {name.lower() for name in names(step)} if step else set()
     rest = [w for w in told if w in touched or not (w in said_of_any or w.isdigit() or len(w) == 1)]

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import AlterType
-from handrail.model.bystander import counted, others_wait, weight
 from handrail.model.finding import Finding
-from handrail.model.long_work import converts, old_type
+from handrail.model.hazards.bystander import counted, others_wait, weight
+from handrail.model.hazards.long_work import converts, old_type
+from handrail.model.hazards.spelling import revisions, send, sql_name
+from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import revisions, send, sql_name
-from handrail.model.type_change import rewrites
 from handrail.model.verdict import Confidence, Severity
 
 

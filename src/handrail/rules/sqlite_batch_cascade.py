@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
-from handrail.model.recreating import recreated
+from handrail.model.hazards.batch_recreate import recreated
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

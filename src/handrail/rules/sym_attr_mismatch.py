@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
+from handrail.model.hazards.reversal import undone
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.undoing import undone
 from handrail.model.verdict import Severity
 
 

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model.claims import owns_up
 from handrail.model.finding import Finding
+from handrail.model.hazards.header_claims import owns_up
+from handrail.model.hazards.reversal import changes_schema, explains, overwritten
+from handrail.model.hazards.touched import does_nothing, tables
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.touching import does_nothing, tables
-from handrail.model.undoing import changes_schema, explains, overwritten
 from handrail.model.verdict import Severity
 
 

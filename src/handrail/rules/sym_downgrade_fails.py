@@ -15,11 +15,11 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
+from handrail.model.hazards.reversal import raises_on_purpose
 from handrail.model.operation import Reading
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
-from handrail.model.undoing import raises_on_purpose
 from handrail.model.verdict import Severity
 
 _TOLD_ELSEWHERE = (

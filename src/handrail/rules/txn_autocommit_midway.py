@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.action import Action
-from handrail.model.bystander import weight
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import weight
 from handrail.model.operation import StatementKind
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts

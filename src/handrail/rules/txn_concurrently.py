@@ -15,9 +15,9 @@ from collections.abc import Iterator
 
 from handrail.model.action import Action, CreateIndex, DropIndex, Other, Reindex, TransactionControl
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import alone, send
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import alone, send
 from handrail.model.verdict import Confidence, Severity
 
 _WORDS = frozenset({"VACUUM", "VACUUM FULL", "CREATEDB", "DROPDB", "CREATE TABLE SPACE", "ALTER SYSTEM"})

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 
 from handrail.model.action import AddEnumValue, CreateEnum
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import alone, send, sql_name
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import alone, send, sql_name
 from handrail.model.verdict import Severity
 
 

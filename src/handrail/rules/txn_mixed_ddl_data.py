@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from handrail.model.action import Verb, WriteRows
-from handrail.model.bystander import others_use, others_wait, weight
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import others_use, others_wait, weight
+from handrail.model.hazards.spelling import revisions
 from handrail.model.operation import Reading, StatementKind
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.spelling import revisions
 from handrail.model.verdict import Confidence, Severity
 
 #: What only asks whether a change is possible.

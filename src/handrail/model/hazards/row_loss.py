@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN
-from handrail.model.inventory import Thing, inventories
+from handrail.model.hazards.inventory import Thing, inventories
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from handrail.model import action as act
-from handrail.model.inventory import Attribute, Spec, Thing, differences, inventories
+from handrail.model.hazards.inventory import Attribute, Spec, Thing, differences, inventories
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 

@@ -6,10 +6,10 @@ import re
 
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN, Action
+from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.replayed import Replayed
 from handrail.model.reviewed import ReviewedStatement
 from handrail.model.schema import ConstraintKind
-from handrail.model.type_change import rewrites
 
 _LONG_OTHERS = frozenset(
     {
