@@ -67,6 +67,20 @@ def test_the_only_environment_needs_no_name_and_several_do(tmp_path: Path) -> No
     assert "development, production" in caught.value.why
 
 
+def test_a_default_environment_is_meant_where_none_is_named(tmp_path: Path) -> None:
+    settings = _loaded(tmp_path, f'default_environment = "development"\n{_FULL}')
+    assert settings.environment(None).name == "development"
+    assert settings.environment("production").name == "production"
+
+
+@pytest.mark.parametrize(("name", "why"), [("production", "is protected"), ("developement", "no environment")])
+def test_a_default_environment_is_there_and_not_protected(name: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        _loaded(tmp_path, f'default_environment = "{name}"\n{_FULL}')
+    assert "default_environment" in caught.value.what
+    assert why in f"{caught.value.why}"
+
+
 @given(
     st.sampled_from([("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]),
     st.integers(min_value=0, max_value=10_000),

@@ -118,11 +118,15 @@ class ReviewPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of a project. `root` is the folder of the file they stand in; relative paths start there."""
+    """All settings of a project. `root` is the folder of the file they stand in; relative paths start there.
+
+    `default_environment` is what a command means that names none; it is never a protected one.
+    """
 
     root: Path = Path()
     alembic: str = ""
     journal: str = ".handrail/journal.db"
+    default_environment: str = ""
     rules_from: str = ""
     review: ReviewPolicy = field(default_factory=ReviewPolicy)
     environments: dict[str, Environment] = field(default_factory=dict)
@@ -133,7 +137,10 @@ class Settings:
         return tuple(name for name in re.split(r"[\s,]+", self.rules_from) if name)
 
     def environment(self, name: str | None) -> Environment:
-        """Return the environment of that name, or the only one there is. Raises UsageRefused or SettingsInvalid."""
+        """Return the environment of that name, else the default or the only one there is.
+
+        Raises UsageRefused or SettingsInvalid.
+        """
         known = ", ".join(self.environments) or "none"
         if not self.environments:
             raise SettingsInvalid(
@@ -141,14 +148,15 @@ class Settings:
                 why="there is no table [tool.handrail.environments.NAME]",
                 fix='add [tool.handrail.environments.development] with url = "env:DATABASE_URL"',
             )
-        if name is None:
+        if name is None and not self.default_environment:
             if len(self.environments) == 1:
                 return next(iter(self.environments.values()))
             raise UsageRefused(
                 what="no environment was chosen; nothing was touched",
                 why=f"the settings know these: {known}",
-                fix="name one: -e/--environment NAME",
+                fix="name one: -e/--environment NAME, or default_environment in the settings",
             )
+        name = name or self.default_environment
         if name not in self.environments:
             near = get_close_matches(name, self.environments, n=1)
             raise UsageRefused(
@@ -165,7 +173,14 @@ def load(root: Path) -> Settings:
     Raises SettingsInvalid: none found, two sources, an unknown key, a value that cannot be.
     """
     path, table = _read(root)
-    return _build(Settings, table, path, "", root=root)
+    settings = _build(Settings, table, path, "", root=root)
+    default = settings.default_environment
+    if default and default not in settings.environments:
+        known = ", ".join(settings.environments) or "none"
+        raise _unusable(path, "default_environment", f"there is no environment {default!r}; known: {known}")
+    if default and settings.environments[default].protected:
+        raise _unusable(path, "default_environment", f"{default} is protected, and those are named each time")
+    return settings
 
 
 def find(root: Path) -> tuple[Path, dict[str, Any]] | None:

@@ -54,7 +54,11 @@ class _Site:
     @property
     def top(self) -> dict[str, str]:
         """The settings beside the environments."""
-        return {"alembic": self.ini, "rules_from": ", ".join(self.graph.heads)}
+        return {
+            "alembic": self.ini,
+            "default_environment": _DEVELOPMENT,
+            "rules_from": ", ".join(self.graph.heads),
+        }
 
 
 def look(root: Path, *, alembic: str | None = None, force: bool = False) -> Adoption:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-_WHY = {"rules_from": "header and style rules apply to the revisions after this one"}
+_WHY = {
+    "rules_from": "header and style rules apply to the revisions after this one",
+    "default_environment": "what a command means without -e",
+}
 
 
 def appended(text: str, *, prefix: str, top: Mapping[str, str], urls: Mapping[str, str]) -> str:
