@@ -101,6 +101,17 @@ def test_a_dump_with_one_value_edited_is_refused_naming_table_key_and_column(pg_
     assert "players.skill where id=1999" in refused(pg_bench)
 
 
+def test_a_dump_in_which_a_grant_is_another_one_is_refused_naming_role_and_table(pg_bench: Workbench) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    filled(pg_bench)
+    pg_bench.execute("grant select on players to public")
+    made = created(pg_bench)
+    edited(pg_bench, made, lambda content: content.replace(b"GRANT SELECT ON TABLE", b"GRANT DELETE ON TABLE"))
+    told = refused(pg_bench)
+    assert "PUBLIC has lost SELECT on table players" in told
+    assert "everybody has gained DELETE on table players" in told
+
+
 def _name_of(bench: Workbench, number: int) -> bytes:
     name: str = bench.rows(f"select name from players where id = {number}")[0][0]
     return name.removeprefix("player ").encode()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from handrail.model.grants import Grant
 from handrail.model.relation import Looked, Relation
 from handrail.model.schema import Snapshot
 from handrail.model.sequence import ServingSequence
@@ -18,10 +19,13 @@ SAMPLED = 20
 
 
 class Rights(Protocol):
-    """Knows what we may read, so that nothing unseen is taken for nothing."""
+    """Knows what we and others may do, so that nothing unseen is taken for nothing."""
 
     def missing(self, conn: Connection, name: str) -> Unsupported | None:
         """Return which right is missing to read that table, with the GRANT; None where none is, or no such table."""
+
+    def granted(self, conn: Connection, *, version_table: str) -> tuple[Grant, ...]:
+        """Return what is granted to others than the owner, in the order of things and roles; () without roles."""
 
 
 class Orphans(Protocol):

@@ -209,6 +209,7 @@ class _Job:
             fingerprint=engine.catalog.fingerprint(conn, version_table=self.ports.version_table),
             rows=engine.rows.fingerprint(conn, buckets=True),
             needs=needs,
+            grants=engine.rights.granted(conn, version_table=self.ports.version_table),
         )
 
     def _manifest(self, expected: Forecast, method: Method, program: Program, *, heads: tuple[str, ...]) -> Manifest:

@@ -12,7 +12,7 @@ from handrail.flows import archiving, commanded, planning, proving, running
 from handrail.flows.ports import Ports, ProjectPorts
 from handrail.host.urls import resolve
 from handrail.journal import backups
-from handrail.model.backup import Manifest, Method, Proof, Pruning, Shelf, pruning
+from handrail.model.backup import Image, Manifest, Method, Proof, Pruning, Shelf, pruning
 from handrail.model.run import BackupProgressed, RunState
 from handrail.model.target import Target
 from handrail.model.verdict import Verdict
@@ -98,7 +98,8 @@ def restore(ports: Ports, wanted: str, into: str, identity: Path | None, *, owne
     with archiving.given_up_as_a_whole(ports, left), proving.plain(place, whole, identity) as archive:
         ports.engine.backups.create(copy, proving.image_of(whole).needs)
         _fill(ports, whole, archive, copy, owners=owners)
-        target = _compared(ports, whole, copy)
+        image = proving.image_of(whole)
+        target = _compared(ports, whole, copy, image if owners else replace(image, grants=None))
     return Restored(backup=found, target=target, seconds=ports.clock.monotonic() - began)
 
 
@@ -128,8 +129,7 @@ def _other(ports: Ports, into: str) -> Engine:
     return copy
 
 
-def _compared(ports: Ports, found: Manifest, copy: Engine) -> Target:
-    image = proving.image_of(found)
+def _compared(ports: Ports, found: Manifest, copy: Engine, image: Image) -> Target:
     ports.emit(BackupProgressed(phase="comparing the restored rows"))
     with copy.connect(Purpose.READ) as conn:
         target = copy.target(conn)

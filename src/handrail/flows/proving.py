@@ -15,6 +15,7 @@ from handrail.flows.ports import Ports
 from handrail.history import execute
 from handrail.host import encryption, partial
 from handrail.journal import backups
+from handrail.model import grants
 from handrail.model.backup import Image, Manifest, Proof
 from handrail.model.rows import RowDifference, differences
 from handrail.model.run import BackupProgressed, BackupProved
@@ -95,6 +96,8 @@ def _differences(ports: Ports, image: Image, copy: Engine, conn: Connection) -> 
         yield f"the version table holds {', '.join(heads) or 'nothing'}, expected {', '.join(image.heads) or 'nothing'}"
     if copy.catalog.fingerprint(conn, version_table=image.version_table) != image.fingerprint:
         yield "the schema is another one than the database had"
+    if image.grants is not None:
+        yield from grants.lost(image.grants, copy.rights.granted(conn, version_table=image.version_table))
     for difference in differences(image.rows, copy.rows.fingerprint(conn, strict=image.rows.strict)):
         if _moved_meanwhile(image, difference):
             continue

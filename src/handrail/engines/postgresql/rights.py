@@ -1,11 +1,13 @@
-"""Where a relation is, and whether we may read it: told before a query fails, so that the GRANT can be named."""
+"""Who may do what: what we may not read, told before a query fails, and what is granted to others."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
 from handrail.engines.anti_join import Name
+from handrail.engines.postgresql.catalog_sql import SCOPE
 from handrail.engines.postgresql.syntax import qualified, quote
+from handrail.model.grants import Grant
 from handrail.model.verdict import Unsupported
 
 # No lock; one row of pg_class. A right on each column is as good as one on the table.
@@ -23,6 +25,54 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname = :name
   and c.relkind in ('r', 'p', 'f', 'v', 'm', 'S')
 """)
+
+# Functions and types may be used by everybody until that is revoked, which no ACL says as long as it is empty. Names
+# are qualified by an empty search_path, set for this statement's transaction. ACCESS SHARE on system tables.
+# https://www.postgresql.org/docs/current/ddl-priv.html
+_GRANTED = text(
+    SCOPE  # noqa: S608 - joined with a constant of ours
+    + r"""
+select g.thing, case g.grantee when 0 then '' else pg_catalog.pg_get_userbyid(g.grantee) end,
+       array_agg(g.privilege order by g.privilege)
+from (
+  select o.thing, a.grantee, a.privilege_type || case when a.is_grantable then ' with grant option' else '' end
+  from (
+    select case r.relkind when 'S' then 'sequence ' when 'v' then 'view ' when 'm' then 'materialized view '
+                          else 'table ' end || r.name, r.relowner, r.relacl
+    from relations r
+    union all
+    select 'column ' || r.name || '.' || c.attname, r.relowner, c.attacl
+    from relations r join pg_attribute c on c.attrelid = r.oid where c.attacl is not null and not c.attisdropped
+    union all
+    select 'schema ' || s.nspname, s.nspowner, s.nspacl from schemas s
+    union all
+    select 'function ' || s.prefix || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.proowner,
+           coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_proc p join schemas s on s.oid = p.pronamespace
+    where not exists (select from owned e where e.objid = p.oid and e.classid = 'pg_proc'::regclass)
+    union all
+    select 'type ' || s.prefix || t.typname, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+    from pg_type t join schemas s on s.oid = t.typnamespace
+    where t.typtype in ('e', 'd', 'r')
+      and not exists (select from owned e where e.objid = t.oid and e.classid = 'pg_type'::regclass)
+    union all
+    select concat_ws(' ', 'what', pg_get_userbyid(d.defaclrole), 'creates', 'in ' || s.nspname,
+                     '(' || d.defaclobjtype::text || ')'),
+           d.defaclrole, d.defaclacl
+    from pg_default_acl d left join schemas s on s.oid = d.defaclnamespace
+  ) as o(thing, owner, acl), aclexplode(o.acl) a
+  where a.grantee <> o.owner
+) as g(thing, grantee, privilege)
+where (select set_config('search_path', 'pg_catalog', true)) is not null
+group by 1, 2 order by 1, 2
+"""
+)
+
+
+def granted(conn: Connection, *, version_table: str) -> tuple[Grant, ...]:
+    """Return what is granted to others than the owner, in the order of things and roles."""
+    rows = conn.execute(_GRANTED, {"version_table": version_table})
+    return tuple(Grant(on=thing, role=role, privileges=tuple(privileges)) for thing, role, privileges in rows)
 
 
 def missing(conn: Connection, name: str) -> Unsupported | None:

@@ -1,4 +1,4 @@
-"""Whether a table may be read."""
+"""Who may do what: there are no roles."""
 
 from __future__ import annotations
 
@@ -7,3 +7,8 @@ from sqlalchemy import Connection
 
 def missing(conn: Connection, name: str) -> None:
     """Return None: who may read the file may read every table."""
+
+
+def granted(conn: Connection, *, version_table: str) -> tuple[()]:  # noqa: ARG001 - the Protocol's shape
+    """Return nothing: there is nobody to grant it to."""
+    return ()
