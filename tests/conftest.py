@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from handrail.engines.postgresql.server import Server
 from handrail.host.process import die_with_parent
 
 #: A skip for any other reason fails the run.
@@ -16,6 +17,9 @@ ALLOWED_SKIPS = frozenset(
         "needs Chromium",
         "needs Linux",
         "needs MariaDB (HANDRAIL_TEST_MARIADB_URL)",
+        "needs a newer PostgreSQL",
+        "needs a server of our own",
+        "needs max_prepared_transactions",
         "needs a second PostgreSQL (HANDRAIL_TEST_POSTGRESQL_URL)",
         "needs an interpreter and packages that every user may read",
         "needs root",
@@ -60,6 +64,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("skipped for a reason that tests/conftest.py does not allow", red=True)
         for line in _refused_skips:
             terminalreporter.line(line, red=True)
+
+
+@pytest.fixture
+def prepared_transactions(handrail_postgresql: Server) -> None:
+    """Skip where the server allows none, as servers do that nobody has configured for them."""
+    with handrail_postgresql.session() as conn:
+        row = conn.execute("show max_prepared_transactions").fetchone()
+    if row == ("0",):
+        pytest.skip("needs max_prepared_transactions")
 
 
 @pytest.fixture

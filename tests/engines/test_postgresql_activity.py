@@ -59,6 +59,7 @@ def test_a_running_dump_is_refused_whatever_its_age(engine: Engine) -> None:
         assert what.startswith("pg_dump (pid ")
 
 
+@pytest.mark.usefixtures("prepared_transactions")
 def test_an_old_prepared_transaction_is_refused_by_its_gid(engine: Engine) -> None:
     with engine.connect(Purpose.STATE) as conn:
         conn.exec_driver_sql("begin; update users set id = 2; prepare transaction 'forgotten'")

@@ -101,6 +101,7 @@ def test_young_holders_and_our_own_session_are_left_out(engine: Engine) -> None:
         assert engine.locks.blockers(conn, (), older_than_s=0) == ()
 
 
+@pytest.mark.usefixtures("prepared_transactions")
 def test_a_prepared_transaction_is_named_by_its_gid_whatever_its_age(engine: Engine) -> None:
     with engine.connect(Purpose.STATE) as conn:
         conn.exec_driver_sql("begin; update users set name = 'c'; prepare transaction 'half-done'")

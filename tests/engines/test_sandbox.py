@@ -150,6 +150,8 @@ def test_each_engines_database_answers(database_url: str) -> None:
 
 
 def test_url_needs_no_quoting_in_an_ini_file(handrail_postgresql: Server) -> None:
+    if handrail_postgresql.log_path is None:
+        pytest.skip("needs a server of our own")
     assert handrail_postgresql.url("app").startswith("postgresql+psycopg://postgres@/app?host=/")
     assert "%" not in handrail_postgresql.url("app")
 
@@ -459,7 +461,7 @@ def test_a_given_server_of_the_wanted_major_is_used_as_it_is(
 ) -> None:
     monkeypatch.setenv(VARIABLE, handrail_postgresql.url())
     with open_sandbox(handrail_postgresql.major) as sandbox, sandbox.database() as engine:
-        assert engine.url.query["host"] == sa.make_url(handrail_postgresql.url()).query["host"]
+        assert engine.url.set(database="") == sa.make_url(handrail_postgresql.url()).set(database="")
         with engine.connect(Purpose.STATE) as conn:
             assert (
                 conn.scalar(sa.text("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")) == 0

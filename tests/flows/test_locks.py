@@ -274,6 +274,7 @@ def test_a_holder_that_does_not_conflict_is_not_waited_for(bench: Workbench, bod
     assert "waits" not in done.stderr
 
 
+@pytest.mark.usefixtures("prepared_transactions")
 def test_a_prepared_transaction_is_named_by_its_gid(bench: Workbench) -> None:
     bench.settings('lock = { budget = "200ms" }')
     bench.revision("aaa1", None, _ADD_COLUMN)

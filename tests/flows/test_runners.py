@@ -227,16 +227,18 @@ def test_all_sessions_ended_in_the_middle_is_no_bug_of_ours(pg_bench: Workbench)
 
 
 class Proxy:
-    """A TCP port in front of a server's socket; cuts the connection that has sent `passed`, at its COMMIT."""
+    """A TCP port in front of a server; cuts the connection that has sent `passed`, at its COMMIT."""
 
     def __init__(self, url: str, *, delivers: bool) -> None:
         parsed = make_url(url)
-        self._server = f"{parsed.query['host']}/.s.PGSQL.{parsed.query['port']}"
+        self._url = parsed
         self._delivers = delivers
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.cut = threading.Event()
         self.url = parsed.set(
-            host="127.0.0.1", port=self._listening.getsockname()[1], query={"gssencmode": "disable"}
+            host="127.0.0.1",
+            port=self._listening.getsockname()[1],
+            query={"gssencmode": "disable", "sslmode": "disable"},
         ).render_as_string(hide_password=False)
 
     def __enter__(self) -> Self:
@@ -251,10 +253,16 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                server = socket.socket(socket.AF_UNIX)
-                server.connect(self._server)
+                server = self._connected()
                 self._start(self._forward, client, server)
                 self._start(self._back, server, client)
+
+    def _connected(self) -> socket.socket:
+        if self._url.host:
+            return socket.create_connection((self._url.host, self._url.port or 5432))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{self._url.query['host']}/.s.PGSQL.{self._url.query['port']}")
+        return server
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         armed = False

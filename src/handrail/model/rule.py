@@ -51,7 +51,8 @@ class Example:
 
     `fails` says that the body fails when it runs, `back_fails` that its downgrade does; `not_run` is the reason why it
     is only read. `rewrite` are the bodies of the revisions to write instead: they are clean and end in the same schema,
-    but for what `leaves_out` says. `engines` are those it is for, all of the rule's where empty.
+    but for what `leaves_out` says. `engines` are those it is for, all of the rule's where empty; `since` is the first
+    major version of PostgreSQL that knows its statements.
     """
 
     body: str
@@ -71,6 +72,7 @@ class Example:
     rewrite: tuple[str, ...] = ()
     leaves_out: str = ""
     engines: frozenset[str] = frozenset()
+    since: int = 0
 
 
 def _nothing(_revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:

@@ -98,11 +98,13 @@ RULE = Rule(
             given=(_USERS, "ALTER TABLE users ADD plain text GENERATED ALWAYS AS (lower(email)) STORED"),
             body='op.execute("ALTER TABLE users ALTER plain SET EXPRESSION AS (upper(email))")',
             flagged=True,
+            since=17,
         ),
         Example(
             given=(_USERS,),
             body='op.execute("ALTER TABLE users ADD plain text GENERATED ALWAYS AS (lower(email)) VIRTUAL")',
             flagged=False,
+            since=18,
         ),
         Example(
             body="""
