@@ -15,6 +15,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
+import alembic.runtime.migration
 import msgspec
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import StaticPool
@@ -28,7 +29,7 @@ from handrail.history.guard import call, call_all
 from handrail.history.mirror import Mirror
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
-from handrail.history.stage import Act, Stage, compiled, heads_after
+from handrail.history.stage import Act, Stage, UnwrittenHeads, compiled, heads_after
 from handrail.history.trace import Looked, Trace, Watch
 from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.revision import Direction, Revision
@@ -237,6 +238,8 @@ class _Reader:
         status = _BUG
         try:
             _silence()
+            if self.confine is not None:
+                alembic.runtime.migration.HeadMaintainer = UnwrittenHeads  # type: ignore[misc]  # each is read alone
             with Mirror(shadow) as mirror:
                 if self.confine is not None:
                     self.confine()
