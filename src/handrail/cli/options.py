@@ -7,16 +7,17 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from handrail.errors import UsageRefused
-from handrail.flows.running import Outcome, Rehearsed
 from handrail.host.secrets import mask
-from handrail.model.plan import Plan
-from handrail.model.run import Judgement
-from handrail.reports import json, text
+
+if TYPE_CHECKING:
+    from handrail.flows.running import Outcome, Rehearsed
+    from handrail.model.plan import Plan
+    from handrail.model.run import Judgement
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,6 +104,8 @@ def at_terminal() -> bool:
 
 def show_rehearsed(found: Rehearsed, checks: tuple[Judgement, ...], format_: str) -> None:
     """Print what a dry run found."""
+    from handrail.reports import json, text  # noqa: PLC0415 - most commands that take these options print no plan
+
     if format_ == "json":
         show(json.document("dry-run", plan=found.plan, gates=found.gates, refusals=found.refusals, checks=checks))
         return

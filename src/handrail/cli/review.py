@@ -11,6 +11,7 @@ from handrail.errors import Exit
 from handrail.flows import review as flow
 from handrail.flows.ports import review_ports
 from handrail.flows.review import ReviewRequest
+from handrail.host.cache import NO_CACHE, user_cache
 from handrail.model.review import Review
 from handrail.model.verdict import Severity
 
@@ -37,6 +38,7 @@ from handrail.model.verdict import Severity
     default="text",
     help="How to print the result.",
 )
+@click.option("--no-cache", is_flag=True, help="Read and judge everything anew, and keep nothing for the next time.")
 @options.directory
 def command(
     target: str,
@@ -49,16 +51,24 @@ def command(
     *,
     everything: bool,
     static: bool,
+    no_cache: bool,
 ) -> int:
     """Say what revisions would do, to whom, and what to write instead.
 
     TARGET is a revision, or a range a:b. Without one, and without --all or --since, the pending revisions are reviewed
     where one environment is named or declared, and every revision otherwise. Needs no settings, no database, and not
-    the application; nothing is written anywhere.
+    the application; nothing is written but what the next review of the same files can go by, below the user's cache
+    folder.
     """
     root = directory.resolve()
     request = ReviewRequest(
-        target=target, everything=everything, since=since, environment=environment, engine=engine, static=static
+        target=target,
+        everything=everything,
+        since=since,
+        environment=environment,
+        engine=engine,
+        static=static,
+        cache=NO_CACHE if no_cache else user_cache(),
     )
     found = flow.review(review_ports(root), request)
     options.show(_shown(found, format_, root))

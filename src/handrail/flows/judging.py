@@ -21,6 +21,11 @@ class Shelf:
     rules: tuple[Rule, ...]
     old: frozenset[str] = frozenset()
 
+    @property
+    def own(self) -> bool:
+        """Whether all that look at revisions are Handrail's, whose version tells what they say."""
+        return all(rule.findings.__module__.startswith("handrail.") for rule in self.rules)
+
     def about_running(self) -> Shelf:
         """Return those that say what happens when a revision runs, not how its file is written."""
         return replace(self, rules=tuple(rule for rule in self.rules if not rule.baseline))

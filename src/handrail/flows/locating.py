@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handrail.errors import HandrailError
-from handrail.flows import planning
 from handrail.flows.ports import ProjectPorts, target_ports
 from handrail.history.env_py import EnvPy
 from handrail.model.review import EngineChoice
@@ -29,6 +28,8 @@ def locate(ports: ProjectPorts, name: str | None) -> tuple[Located | None, tuple
     """
     if name is None and len(ports.settings.environments) != 1:
         return None, ()
+    from handrail.flows import planning  # noqa: PLC0415 - much, and most reviews look at no database
+
     environment = ports.settings.environment(name)
     try:
         target = target_ports(ports, environment, emit=lambda _event: None)

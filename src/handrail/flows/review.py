@@ -14,10 +14,12 @@ from handrail.flows.selecting import Selection
 from handrail.history import dialect, ignoring, plain_sight, reading
 from handrail.history.env_py import EnvPy
 from handrail.history.graph import Graph
+from handrail.history.memory import Memory, digest
 from handrail.history.reading import Read
+from handrail.host.cache import NO_CACHE, Cache
 from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.finding import Finding
-from handrail.model.review import Coverage, EngineChoice, Review
+from handrail.model.review import Coverage, EngineChoice, Judged, Review
 from handrail.model.reviewed import GraphProblem, ReviewedGraph, ReviewedRevision
 from handrail.model.rule import RuleFacts
 from handrail.model.suppressing import Marks, suppress
@@ -29,7 +31,7 @@ class ReviewRequest:
     """What to review. `target` is a revision or a range `a:b`, `since` a git ref; see selecting.
 
     `engine` names the engine to read for, '' to find it out. `sizes` are rows per table. `enable`
-    switches rules of style on.
+    switches rules of style on. `cache` is where what was found is kept for the next time.
     """
 
     target: str = ""
@@ -40,6 +42,7 @@ class ReviewRequest:
     sizes: Mapping[str, int] | Unknown = UNKNOWN
     static: bool = False
     enable: frozenset[str] = frozenset()
+    cache: Cache = NO_CACHE
 
 
 def review(ports: ProjectPorts, request: ReviewRequest) -> Review:
@@ -112,22 +115,58 @@ def _asked(
     env: EnvPy | None,
 ) -> tuple[list[Finding], list[Coverage]]:
     """Return what the rules say of the revisions as one engine would get them, and how well they were read."""
+    facts = _facts(ports, request, choice)
+    memory = None if env or request.static else _memory(ports, request, graph, on, facts)
+    known = {id_: judged for id_ in selection.revisions if memory and (judged := memory.judged(id_))}
+    fresh = replace(selection, revisions=tuple(id_ for id_ in selection.revisions if id_ not in known))
+    if fresh.revisions:
+        read = _read(ports, request, choice, graph, fresh, env, memory)
+        for revision in _revisions(graph, fresh, read, marks):
+            findings = tuple(judging.of_revision(on, revision, facts))
+            known[revision.id] = Judged(findings=findings, coverage=tuple(_coverage(revision, choice.name)))
+            if memory:
+                memory.keep_judged(revision.id, known[revision.id])
+    if memory:
+        memory.save()
+    told = [known[id_] for id_ in selection.revisions]
+    return [finding for one in told for finding in one.findings], [c for one in told for c in one.coverage]
+
+
+def _memory(ports: ProjectPorts, request: ReviewRequest, graph: Graph, on: Shelf, facts: RuleFacts) -> Memory | None:
+    """Return what is remembered; None where rules of other packages, or what a database holds, have a say."""
+    if request.cache is NO_CACHE or facts.sizes is not UNKNOWN or not on.own:
+        return None
+    names = (rule.name for rule in on.rules)
+    return Memory(
+        cache=request.cache,
+        project=ports.project,
+        graph=graph,
+        engine=f"{facts.engine} {facts.server_major}",
+        context=digest(*names, "", *sorted(on.old), str(facts.engine_assumed)),
+    )
+
+
+def _read(
+    ports: ProjectPorts,
+    request: ReviewRequest,
+    choice: EngineChoice,
+    graph: Graph,
+    selection: Selection,
+    env: EnvPy | None,
+    memory: Memory | None,
+) -> Read:
     engine = for_name(choice.name)
     if request.static:
-        read = plain_sight.read(graph, engine=engine, server_major=choice.server_major)
-    else:
-        read = reading.read(
-            ports.project,
-            graph,
-            engine=engine,
-            server_major=choice.server_major,
-            env=env,
-            downgrades=selection.revisions,
-        )
-    facts = _facts(ports, request, choice)
-    revisions = list(_revisions(graph, selection, read, marks))
-    found = [finding for revision in revisions for finding in judging.of_revision(on, revision, facts)]
-    return found, [one for revision in revisions for one in _coverage(revision, choice.name)]
+        return plain_sight.read(graph, engine=engine, server_major=choice.server_major)
+    return reading.read(
+        ports.project,
+        graph,
+        engine=engine,
+        server_major=choice.server_major,
+        env=env,
+        downgrades=selection.revisions,
+        memory=memory,
+    )
 
 
 def _old(ports: ProjectPorts) -> frozenset[str]:

@@ -22,6 +22,8 @@ def suppressions(source: str) -> tuple[Suppression, ...]:
     A comment behind code stands for its line, one on a line of its own for the next line of code, one above all code
     but the docstring for the whole file.
     """
+    if not _MARK.search(source):
+        return ()
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError):

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Shadow
 from handrail.history.wire import ends_transaction, is_begin
-from handrail.model.operation import StatementKind
+from handrail.model.operation import Reading, RecordedRevision, StatementKind
 
 
 class Mirror:
@@ -52,6 +52,13 @@ class Mirror:
         """Do to the copy what the statement will do to the schema."""
         if kind in {StatementKind.SCHEMA, StatementKind.SESSION} and not is_begin(sql) and not ends_transaction(sql):
             self._behind.append(sql)
+
+    def pass_over(self, recorded: RecordedRevision) -> None:
+        """Do to the copy what a revision will do that was read before."""
+        for statement in recorded.statements:
+            self.follow(statement.sql, statement.kind)
+        if recorded.reading is not Reading.EXACT:
+            self.lose()
 
     def lose(self) -> None:
         """Note that nobody knows any longer what the target will be like."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -12,11 +12,12 @@ from handrail.engines import base
 from handrail.history import record
 from handrail.history.env_py import EnvPy, neutral
 from handrail.history.graph import Graph, assemble
+from handrail.history.memory import Memory
 from handrail.history.project import Project
 from handrail.model.operation import Origin, RecordedRevision
 from handrail.model.replayed import EMPTY, Replayed, replayed
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
-from handrail.model.revision import Direction
+from handrail.model.revision import Direction, Revision
 
 if TYPE_CHECKING:
     from handrail.model.action import Action
@@ -61,32 +62,45 @@ def read(
     server_major: int,
     env: EnvPy | None = None,
     downgrades: Iterable[str] = (),
+    memory: Memory | None = None,
 ) -> Read:
     """Return each upgrade of the graph (`whole` before), and those downgrades, with the schema around each statement.
 
-    What a revision imports and is not installed is stood in for. Nothing is connected to, nothing written.
+    What a revision imports and is not installed is stood in for. Nothing is connected to, nothing written; what the
+    `memory` has is not read again, and the rest is remembered.
     """
     order = list(reversed(list(graph.walk())))
     settled = env or neutral(project, graph)
     up = [(revision, Direction.UPGRADE) for revision in order]
     wanted = frozenset(downgrades)
     down = [(revision, Direction.DOWNGRADE) for revision in reversed(order)]
-    recorded_up = record.study(
-        project, graph, settled, up, engine=engine, server_major=server_major, shadow=engine.shadow()
-    )
-    recorded_down = record.study(
-        project, graph, settled, down, engine=engine, server_major=server_major, heads=graph.heads, only=wanted
-    )
+    study = partial(record.study, project, graph, settled, engine=engine, server_major=server_major)
+    trace = memory.trace() if memory else None
+    recorded_up = study(up, shadow=engine.shadow(), known=_known(memory, up), trace=trace)
+    recorded_down = study(down, heads=graph.heads, only=wanted, known=_known(memory, down, wanted), trace=trace)
+    if memory and trace:
+        memory.keep_readings(trace, (*recorded_up.told, *recorded_down.told))
     told = partial(step, engine=engine, server_major=server_major)
     upgrades: dict[str, ReviewedStep] = {}
-    for revision, recorded in zip(order, recorded_up, strict=True):
+    for revision, recorded in zip(order, recorded_up.recorded, strict=True):
         before = joined([upgrades[parent].after for parent in (*revision.parents, *revision.depends_on)])
         upgrades[revision.id] = told(recorded, before, maker=revision.id)
     undone = {
         recorded.revision: told(recorded, upgrades[recorded.revision].after, maker=f"downgrade of {recorded.revision}")
-        for recorded in recorded_down
+        for recorded in recorded_down.recorded
     }
     return Read(upgrades=MappingProxyType(upgrades), downgrades=MappingProxyType(undone))
+
+
+def _known(
+    memory: Memory | None, steps: Iterable[tuple[Revision, Direction]], only: Collection[str] | None = None
+) -> dict[str, RecordedRevision]:
+    """Return the readings that are remembered of those steps."""
+    if memory is None:
+        return {}
+    asked = [(revision.id, direction) for revision, direction in steps if only is None or revision.id in only]
+    found = ((id_, memory.reading(id_, direction)) for id_, direction in asked)
+    return {id_: recorded for id_, recorded in found if recorded is not None}
 
 
 def joined(states: list[Replayed]) -> Replayed:

@@ -9,11 +9,13 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
+import alembic.runtime.migration
 import msgspec
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import StaticPool
@@ -27,7 +29,8 @@ from handrail.history.guard import call, call_all
 from handrail.history.mirror import Mirror
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
-from handrail.history.stage import Act, Stage, compiled, heads_after
+from handrail.history.stage import Act, Stage, UnwrittenHeads, compiled, heads_after
+from handrail.history.trace import Looked, Trace, Watch
 from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.revision import Direction, Revision
 
@@ -46,7 +49,25 @@ _SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 #: How a child ends when our own code fails in it; the project's own exits are values and never get here.
 _BUG = 70
 
+_UNKNOWN: Mapping[str, RecordedRevision] = MappingProxyType({})
+
 _exit = os._exit  # the fence replaces it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studied:
+    """The readings of all steps, in order; `told` are the new ones that the code itself brought to an end."""
+
+    recorded: tuple[RecordedRevision, ...]
+    told: tuple[RecordedRevision, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """What a child tells of one step."""
+
+    recorded: RecordedRevision
+    looked: Looked = field(default_factory=Looked)
 
 
 def record(
@@ -74,7 +95,7 @@ def record(
     with fence(Fence.NULL, server_major=server_major) as fenced:
         null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
         reader = _Reader(fenced=fenced, null=null, env=env, nodes=nodes, engine=engine, limit_s=limit_s)
-        return reader.read_all(acts, shadow)
+        return reader.read_all(acts, shadow).recorded
 
 
 def study(
@@ -88,12 +109,15 @@ def study(
     heads: tuple[str, ...] = (),
     only: Collection[str] | None = None,
     shadow: base.Shadow | None = None,
+    known: Mapping[str, RecordedRevision] = _UNKNOWN,
+    trace: Trace | None = None,
     limit_s: float = STUDY_LIMIT_S,
-) -> tuple[RecordedRevision, ...]:
+) -> Studied:
     """Return what each step would do, as `record` does, for code that nobody has agreed to run yet.
 
     What it imports and is not installed is stood in for; files it cannot write, and no socket or process it can open:
-    trying to is a FAILED reading. `only` leaves out all steps of other revisions.
+    trying to is a FAILED reading. `only` leaves out all steps of other revisions; those that are `known` are not read
+    again. What the others look at goes into the `trace`.
     """
     nodes = revision_map(graph)
     folders = (*project.prepend_sys_path, project.root, project.root / "src")
@@ -110,6 +134,8 @@ def study(
             engine=engine,
             limit_s=limit_s,
             confine=partial(confinement.enter, folders),
+            known=known,
+            trace=trace,
         )
         return reader.read_all(acts, shadow)
 
@@ -142,19 +168,31 @@ class _Reader:
     engine: base.Engine
     limit_s: float
     confine: Callable[[], None] | None = None
+    known: Mapping[str, RecordedRevision] = field(default_factory=dict)
+    trace: Trace | None = None
 
-    def read_all(self, acts: list[Act], shadow: base.Shadow | None) -> tuple[RecordedRevision, ...]:
+    def read_all(self, acts: list[Act], shadow: base.Shadow | None) -> Studied:
         """Return the reading of every act, in order."""
         self.engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
-        for act in acts:
+        unread = [act for act in acts if act.revision.id not in self.known]
+        for act in unread:
             call(partial(compiled, act.revision.source, str(act.revision.path)))
-        done: list[RecordedRevision] = []
-        while len(done) < len(acts):
-            done += self.read(acts[len(done) :], None if done else shadow)
-        return tuple(done)
+        found = dict(self.known)
+        told: list[RecordedRevision] = []
+        waiting = acts
+        while unread:
+            done, failed = self.read(waiting, None if waiting is not acts else shadow)
+            told += done
+            found |= {recorded.revision: recorded for recorded in (*done, *failed)}
+            unread = unread[len(done) + len(failed) :]
+            waiting = waiting[waiting.index(unread[0]) :] if unread else []
+        return Studied(recorded=tuple(found[act.revision.id] for act in acts), told=tuple(told))
 
-    def read(self, acts: list[Act], shadow: base.Shadow | None) -> list[RecordedRevision]:
-        """Return the readings of the first acts, up to one whose code ended the child; at least one."""
+    def read(
+        self, acts: list[Act], shadow: base.Shadow | None
+    ) -> tuple[list[RecordedRevision], list[RecordedRevision]]:
+        """Return the readings of the first acts that are not known, and of one whose code ended the child."""
+        unread = [act for act in acts if act.revision.id not in self.known]
         receiving, sending = os.pipe()
         gc.freeze()  # the child's collector must not touch, and so copy, all that the parent has in memory
         child = os.fork()
@@ -168,17 +206,23 @@ class _Reader:
         try:
             with os.fdopen(receiving, "rb", buffering=0) as pipe:
                 for line in _lines(pipe.fileno(), self.limit_s):
-                    done.append(msgspec.json.decode(line, type=RecordedRevision))
-                    if len(done) == len(acts):
-                        return done
+                    done.append(self._told(line))
+                    if len(done) == len(unread):
+                        return done, []
                 ended = True
         except TimeoutError:
-            return [*done, _failed(acts[len(done)], f"it did not come to an end within {self.limit_s:g} s")]
+            return done, [_failed(unread[len(done)], f"it did not come to an end within {self.limit_s:g} s")]
         finally:
             if not ended:
                 os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-        return [*done, _failed(acts[len(done)], self._reason(acts[len(done)], status))]
+        return done, [_failed(unread[len(done)], self._reason(unread[len(done)], status))]
+
+    def _told(self, line: bytes) -> RecordedRevision:
+        told = msgspec.json.decode(line, type=_Line)
+        if self.trace is not None:
+            self.trace.add(told.looked)
+        return told.recorded
 
     def _reason(self, act: Act, status: int) -> str:
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BUG:
@@ -194,16 +238,25 @@ class _Reader:
         status = _BUG
         try:
             _silence()
+            if self.confine is not None:
+                alembic.runtime.migration.HeadMaintainer = UnwrittenHeads  # type: ignore[misc]  # each is read alone
             with Mirror(shadow) as mirror:
                 if self.confine is not None:
                     self.confine()
+                watch = Watch()
+                if self.trace is not None:
+                    watch.begin()
                 stage: Stage | None = None
                 for act in acts:
+                    if (known := self.known.get(act.revision.id)) is not None:
+                        mirror.pass_over(known)
+                        continue
                     _limit(self.limit_s)
                     # One that is studied runs alone, maybe: Alembic's context would remember a type made before it.
                     if stage is None or not stage.usable or self.confine is not None:
                         stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
-                    line = msgspec.json.encode(self._recorded(stage, act, mirror)) + b"\n"
+                    recorded = self._recorded(stage, act, mirror)
+                    line = msgspec.json.encode(_Line(recorded=recorded, looked=watch.fresh())) + b"\n"
                     while line:
                         line = line[os.write(sending, line) :]
             status = 0

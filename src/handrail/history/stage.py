@@ -40,6 +40,11 @@ class Step(RevisionStep):
         """The revision's title."""
         return self._title
 
+    def _unmerge_to_revisions(self, heads: set[str]) -> tuple[str, ...]:
+        if heads == {self.revision.revision} and len(self.to_revisions) == 1:
+            return self.to_revisions  # Alembic goes through all of the history for the same answer
+        return super()._unmerge_to_revisions(heads)
+
 
 class _Heads(HeadMaintainer):
     """Alembic's own arithmetic of heads, without a database."""
@@ -56,6 +61,13 @@ class _Heads(HeadMaintainer):
     def _update_version(self, from_: str, to_: str) -> None:
         self.heads.discard(from_)
         self.heads.add(to_)
+
+
+class UnwrittenHeads(HeadMaintainer):
+    """Alembic's own arithmetic of heads, of which nothing is written down: for what is only read."""
+
+    def update_to_step(self, step: RevisionStep) -> None:  # type: ignore[override]
+        """Do nothing: the next step is read alone."""
 
 
 def heads_after(

@@ -22,6 +22,14 @@ class Coverage:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the rules say of one revision on one engine, and how well it was read."""
+
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+
+
 class Scope(Enum):
     """Which revisions were reviewed."""
 

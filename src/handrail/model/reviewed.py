@@ -91,7 +91,7 @@ class Suppression:
     used: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # each is itself: it holds too much to be compared
 class ReviewedRevision:
     """One revision with its two functions; a step is None where it was not looked at.
 

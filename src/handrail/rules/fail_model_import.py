@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
+from handrail.model.hazards.syntax import syntax
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -28,11 +29,8 @@ _NAMES = frozenset({"Base", "Model", "db", "metadata", "SessionLocal"})
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each import of what looks like the application's models."""
-    try:
-        tree = ast.parse(revision.revision.source)
-    except SyntaxError:
-        return
-    for line, what in _imports(tree):
+    tree = syntax(revision.revision.source)
+    for line, what in _imports(tree) if tree else ():
         yield RULE.in_file(
             revision,
             line=line,
@@ -64,11 +62,13 @@ def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def _run(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes that run: what stands under `if TYPE_CHECKING` does not."""
-    if isinstance(tree, ast.If) and ast.unparse(tree.test).endswith("TYPE_CHECKING"):
-        return
-    yield tree
-    for child in ast.iter_child_nodes(tree):
-        yield from _run(child)
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        yield node
+        waiting += reversed(list(ast.iter_child_nodes(node)))
 
 
 def _ours(path: str) -> bool:

@@ -90,10 +90,12 @@ def _locked(step: ReviewedStep, statement: ReviewedStatement) -> Iterator[str]:
     """Yield the tables that others use, and go on using, and that a statement keeps from everybody."""
     for effect in statement.effects:
         strong = effect.strong and effect.blocks is Blocks.READS_AND_WRITES and not effect.guessed
+        if not strong:
+            continue
         owner = statement.before.table_of_index(effect.relation)
         table = bare(owner.name if owner else effect.relation)
         known = step.before.table(table) is not None
-        if strong and known and others_use(statement, table) and step.after.table(table) is not None:
+        if known and others_use(statement, table) and step.after.table(table) is not None:
             yield table
 
 

@@ -37,7 +37,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 def _mismatches(revision: Revision) -> Iterator[tuple[str, str]]:
     stem = revision.path.stem
-    if not re.search(rf"(?:^|[^0-9a-zA-Z]){re.escape(revision.id)}(?:[^0-9a-zA-Z]|$)", stem):
+    usual = stem.startswith(f"{revision.id}_")  # no pattern for each id where Alembic has named the file
+    if not usual and not re.search(rf"(?:^|[^0-9a-zA-Z]){re.escape(revision.id)}(?:[^0-9a-zA-Z]|$)", stem):
         words = revision_name.slug(revision)
         first, _, rest = words.partition("_")
         named = rest if re.fullmatch(r"[0-9a-f]{6,40}", first) and re.search(r"\d", first) else words

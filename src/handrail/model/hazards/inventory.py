@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 from handrail.model.replayed import Replayed, ReplayedTable
@@ -13,6 +14,7 @@ from handrail.model.schema import ConstraintKind
 _CAST = re.compile(r"::[\w .]+(?:\(\d+(?:, *\d+)*\))?(?:\[\])?")
 _NOW = re.compile(r"^(?:now\(\)|current_timestamp(?:\(\))?|transaction_timestamp\(\))$")
 
+K = TypeVar("K")
 Spec = ReplayedTable | ColumnSpec | ConstraintSpec | IndexSpec | tuple[str, ...] | object
 
 
@@ -34,36 +36,55 @@ class Thing:
 
 
 def inventories(*states: Replayed) -> tuple[Mapping[Thing, Spec], ...]:
-    """Return all that is known to be there at each of these moments, but for tables that are the same at all of them.
+    """Return all that is known to be there at each of these moments, but for what is the same at all of them.
 
     Tables of which only parts are known are not told as tables.
     """
-    first = states[0].tables
-    same = {name for name, table in first.items() if all(state.tables.get(name) is table for state in states)}
-    return tuple(dict(_things(state, same)) for state in states)
+    tables = _differing([state.tables for state in states])
+    enums = _differing([state.enums for state in states])
+    objects = _differing([state.objects for state in states])
+    return tuple(dict(_things(state, tables, enums, objects)) for state in states)
 
 
-def _things(state: Replayed, same: set[str]) -> Iterator[tuple[Thing, Spec]]:
-    for name, table in state.tables.items():
-        if name in same:
-            continue
-        if table.complete or table.created_in:
-            yield Thing("table", name, name), table
-        for column in table.columns:
-            yield Thing("column", name, column.name), column
-        for constraint in table.constraints:
-            if constraint.name:
-                yield Thing("constraint", name, constraint.name), constraint
-            else:
-                told = f"{constraint.kind.value} ({', '.join(constraint.columns) or constraint.expression})"
-                yield Thing("constraint", name, told, named=False), constraint
-        for index in table.indexes:
-            yield Thing("index", name, index.name or f"({', '.join(index.columns)})", bool(index.name)), index
-    for name, values in state.enums.items():
-        yield Thing("enum", "", name), values
-    for (kind, name), made in state.objects.items():
-        if not (kind == "type" and name in state.enums):
+def _differing(several: Sequence[Mapping[K, object]]) -> list[K]:
+    """Return the keys under which not all have the very same value."""
+    first = several[0]
+    others = [other for other in several[1:] if other is not first]  # a step changes little of a schema
+    found: dict[K, None] = {}
+    for other in others:
+        found.update((key, None) for key, value in first.items() if other.get(key) is not value)
+        found.update((key, None) for key in other if key not in first)
+    return list(found)
+
+
+def _things(
+    state: Replayed, tables: list[str], enums: list[str], objects: list[tuple[str, str]]
+) -> Iterator[tuple[Thing, Spec]]:
+    for name in tables:
+        if name in state.tables:
+            yield from _of_table(name, state.tables[name])
+    for name in enums:
+        if name in state.enums:
+            yield Thing("enum", "", name), state.enums[name]
+    for kind, name in objects:
+        made = state.objects.get((kind, name))
+        if made is not None and not (kind == "type" and name in state.enums):
             yield Thing(kind, made.table, name), made
+
+
+def _of_table(name: str, table: ReplayedTable) -> Iterator[tuple[Thing, Spec]]:
+    if table.complete or table.created_in:
+        yield Thing("table", name, name), table
+    for column in table.columns:
+        yield Thing("column", name, column.name), column
+    for constraint in table.constraints:
+        if constraint.name:
+            yield Thing("constraint", name, constraint.name), constraint
+        else:
+            told = f"{constraint.kind.value} ({', '.join(constraint.columns) or constraint.expression})"
+            yield Thing("constraint", name, told, named=False), constraint
+    for index in table.indexes:
+        yield Thing("index", name, index.name or f"({', '.join(index.columns)})", bool(index.name)), index
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handrail.model import action as act
 from handrail.model.hazards.inventory import Attribute, Spec, Thing, differences, inventories
+from handrail.model.hazards.syntax import syntax
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 
@@ -46,6 +48,7 @@ class Undone:
     changed: tuple[tuple[Thing, Attribute, bool], ...]
 
 
+@lru_cache(maxsize=1)  # several rules ask, one after the other
 def undone(revision: ReviewedRevision) -> Undone | None:
     """Return what differs after upgrade and downgrade; None where one of them is not known well enough."""
     up, down = revision.upgrade, revision.downgrade
@@ -106,10 +109,8 @@ def raises_on_purpose(revision: ReviewedRevision) -> bool:
 
 def downgrade_function(revision: ReviewedRevision) -> ast.FunctionDef | None:
     """Return the syntax of `downgrade()`, None where the file does not define it at its top level."""
-    try:
-        body = ast.parse(revision.revision.source).body
-    except (SyntaxError, ValueError):
-        return None
+    tree = syntax(revision.revision.source)
+    body = tree.body if tree else ()
     return next((n for n in body if isinstance(n, ast.FunctionDef) and n.name == "downgrade"), None)
 
 

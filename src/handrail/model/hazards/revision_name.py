@@ -42,10 +42,17 @@ VERBS_OF_CHANGE = (
 
 def slug(revision: Revision) -> str:
     """Return the part of the file's name that describes the change, '' where there is none."""
-    stem = revision.path.stem
-    if stem == revision.id:
+    stem, identity = revision.path.stem, revision.id
+    if stem == identity:
         return ""
-    found = re.search(rf"(?:^|[-_]){re.escape(revision.id)}(?:[-_]|$)", stem)
+    rest = stem.removeprefix(f"{identity}_")
+    if rest != stem and rest.strip("_- "):  # as Alembic names files; a pattern for each id costs more than the rules
+        return rest
+    return _elsewhere(stem, identity)
+
+
+def _elsewhere(stem: str, identity: str) -> str:
+    found = re.search(rf"(?:^|[-_]){re.escape(identity)}(?:[-_]|$)", stem)
     if found:
         after, before = stem[found.end() :], stem[: found.start()]
         return (
