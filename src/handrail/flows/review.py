@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from handrail import registry
-from handrail.engines.base import ENGINES, for_name
+from handrail.engines.dialects import DIALECTS, for_name
 from handrail.flows import explain, judging, locating, selecting
 from handrail.flows.judging import Shelf
 from handrail.flows.ports import ProjectPorts
@@ -87,7 +87,7 @@ def review(ports: ProjectPorts, request: ReviewRequest) -> Review:
 
 
 def _engines(ports: ProjectPorts, request: ReviewRequest) -> tuple[EngineChoice, ...]:
-    return dialect.choices(ports.project, ports.graph.revisions.values(), request.engine, known=ENGINES)
+    return dialect.choices(ports.project, ports.graph.revisions.values(), request.engine, known=DIALECTS)
 
 
 def _facts(ports: ProjectPorts, request: ReviewRequest, choice: EngineChoice) -> RuleFacts:
@@ -112,7 +112,7 @@ def _asked(
     env: EnvPy | None,
 ) -> tuple[list[Finding], list[Coverage]]:
     """Return what the rules say of the revisions as one engine would get them, and how well they were read."""
-    engine = for_name(choice.name)
+    engine = for_name(choice.spoken)
     if request.static:
         read = plain_sight.read(graph, engine=engine, server_major=choice.server_major)
     else:
