@@ -57,10 +57,11 @@ test: $(STAMP)
 	exec $(BIN)/python -m pytest -n 2 --dist worksteal -m "not timing" $(ARGS)
 	exec $(BIN)/python -m pytest -n 0 -m timing $(ARGS)
 
-# The quick tests again, on another server than the wheel's.
+# The quick tests again, on another PostgreSQL than the wheel's, and what is for MariaDB.
 test-matrix: $(STAMP)
-	@test -n "$$HANDRAIL_TEST_POSTGRESQL_URL" || { echo "set HANDRAIL_TEST_POSTGRESQL_URL to a second PostgreSQL"; exit 2; }
-	exec env HANDRAIL_SANDBOX_URL="$$HANDRAIL_TEST_POSTGRESQL_URL" $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not timing" $(ARGS)
+	@test -n "$$HANDRAIL_TEST_POSTGRESQL_URL$$HANDRAIL_TEST_MARIADB_URL" || { echo "set HANDRAIL_TEST_POSTGRESQL_URL to a second PostgreSQL, or HANDRAIL_TEST_MARIADB_URL"; exit 2; }
+	@test -z "$$HANDRAIL_TEST_POSTGRESQL_URL" || exec env HANDRAIL_SANDBOX_URL="$$HANDRAIL_TEST_POSTGRESQL_URL" $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not timing and not mariadb" $(ARGS)
+	@test -z "$$HANDRAIL_TEST_MARIADB_URL" || exec $(BIN)/python -m pytest -n 2 --dist worksteal -m mariadb $(ARGS)
 
 check: static quick
 
@@ -74,7 +75,7 @@ static: $(STAMP)
 	$(call stage,docs,$(BIN)/python -m pytest -q -n 2 -m "not slow" tests/test_docs.py)
 
 quick: $(STAMP)
-	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not timing" --ignore tests/test_docs.py $(ARGS))
+	$(call stage,tests,$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not timing and not mariadb" --ignore tests/test_docs.py $(ARGS))
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix-only --quiet .

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import mariadb
 import pytest
 
 from handrail.engines.postgresql.server import Server
@@ -85,6 +86,13 @@ def postgresql_url(handrail_postgresql_url: str) -> str:
 def sqlite_url(tmp_path: Path) -> str:
     """A fresh SQLite file."""
     return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def mariadb_url() -> Iterator[str]:
+    """A fresh empty database on MariaDB."""
+    with mariadb.fresh_database() as url:
+        yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])

@@ -55,6 +55,18 @@ class UsageRefused(HandrailError):
     """A flag, environment, revision or confirmation that cannot be accepted."""
 
 
+class OnlyRead(UsageRefused):
+    """A kind of database whose migrations are reviewed, and which is not connected to; `dialect` is its name."""
+
+    def __init__(self, dialect: str, *, works_on: list[str]) -> None:
+        super().__init__(
+            what=f"{dialect} databases are reviewed and not migrated yet; nothing was touched",
+            why=f"Handrail connects to {' and '.join(works_on)}, and of MySQL and MariaDB it reads the revisions",
+            fix=f"handrail review --engine {dialect}, and alembic upgrade to carry them out",
+        )
+        self.dialect = dialect
+
+
 class SettingsInvalid(HandrailError):
     """[tool.handrail] cannot be used as written."""
 

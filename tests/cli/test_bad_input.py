@@ -18,6 +18,8 @@ from refusal import CANARY, assert_no_secret, refusal, refusal_here
 from sqlalchemy import make_url
 from workbench import Workbench
 
+from handrail.cli.main import main
+
 APPLY = ("apply", "--yes")
 END_OTHERS = (
     "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -117,6 +119,42 @@ def test_a_kind_of_database_that_is_not_supported_is_named_with_those_that_are(l
     said = refusal(lite_bench, *APPLY)
     assert "'oracle' are not supported" in said
     assert "postgresql, sqlite" in said
+
+
+@pytest.mark.parametrize("driver", ["mysql+pymysql", "mariadb+pymysql", "mysql+mysqldb", "mysql"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        APPLY,
+        ("apply", "--dry-run"),
+        ("verify",),
+        ("rollback",),
+        ("resume",),
+        ("log",),
+        ("backup", "create"),
+        ("new", "-m", "Add a table"),
+        ("compat",),
+    ],
+)
+def test_what_is_done_for_mysql_is_said_where_it_cannot_be_done(
+    driver: str,
+    words: tuple[str, ...],
+    lite_bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HANDRAIL_TEST_URL", f"{driver}://app:c4n%25ry@127.0.0.1:1/x")
+    said = refusal_here(lite_bench, capsys, *words)
+    assert f"{driver.partition('+')[0]} databases are reviewed and not migrated yet; nothing was touched" in said
+    assert "handrail review --engine" in said
+
+
+def test_status_says_of_a_mysql_database_what_is_done_for_it(
+    lite_bench: Workbench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HANDRAIL_TEST_URL", "mysql+pymysql://app:c4n%25ry@127.0.0.1:1/x")
+    assert main(["status", "-C", str(lite_bench.root)]) == 2
+    assert "mysql databases are reviewed and not migrated yet" in capsys.readouterr().out
 
 
 USAGE = {

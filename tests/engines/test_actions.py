@@ -6,7 +6,7 @@ from functools import reduce
 
 import pytest
 
-from handrail.engines.base import for_name
+from handrail.engines.dialects import for_name
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN
 from handrail.model.replayed import EMPTY, Replayed, replayed

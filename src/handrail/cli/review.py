@@ -22,7 +22,10 @@ from handrail.model.verdict import Severity
 @click.option("--since", default="", metavar="GITREF", help="Revisions whose files differ from that branch or commit.")
 @options.environment
 @click.option(
-    "--engine", default="", metavar="NAME", help="Read for this engine; default: as the project's files tell."
+    "--engine",
+    default="",
+    metavar="NAME",
+    help="Read for postgresql, sqlite, mysql or mariadb; default: as the files tell.",
 )
 @click.option("--static", is_flag=True, help="Execute nothing: look at the files only.")
 @click.option(

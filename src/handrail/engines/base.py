@@ -13,17 +13,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
-from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Protocol
-from uuid import uuid4
 
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
 from handrail.engines.archives import Backups
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
-from handrail.errors import UsageRefused
+from handrail.errors import OnlyRead, UsageRefused
 from handrail.model.effect import Blocker, Effect
 from handrail.model.needs import Needs
 from handrail.model.operation import StatementKind
@@ -355,17 +352,8 @@ def transaction(conn: Connection) -> Iterator[None]:
 
 
 _PACKAGES = {"postgresql": "handrail.engines.postgresql", "sqlite": "handrail.engines.sqlite"}
-
-
-#: The engines, the one that most migrations are written for first.
-ENGINES = tuple(_PACKAGES)
-
-
-def for_name(name: str) -> Engine:
-    """Return the engine of that name for a database that is not there: for reading SQL, not for connecting."""
-    if name == "sqlite":
-        return for_url(URL.create(name, database=str(Path(gettempdir(), f"handrail-{uuid4()}.db"))))
-    return for_url(URL.create(f"{name}+psycopg" if name == "postgresql" else name, database="review"))
+#: Kinds of databases whose SQL is read (engines/dialects), and which are not connected to yet.
+ONLY_READ = frozenset({"mysql", "mariadb"})
 
 
 def for_url(url: str | URL) -> Engine:
@@ -379,6 +367,8 @@ def for_url(url: str | URL) -> Engine:
             why="it is not of the form dialect+driver://user@host:port/database, the password after the user's `:`",
             fix="correct the environment's url; in user and password write @ as %40, : as %3A, / as %2F, # as %23",
         ) from exc
+    if backend in ONLY_READ:
+        raise OnlyRead(backend, works_on=sorted(_PACKAGES))
     package = _PACKAGES.get(backend)
     if package is None:
         raise UsageRefused(

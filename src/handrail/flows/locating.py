@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handrail.errors import HandrailError
+from handrail.errors import HandrailError, OnlyRead
 from handrail.flows.ports import ProjectPorts, target_ports
+from handrail.history import dialect
 from handrail.history.env_py import EnvPy
 from handrail.model.review import EngineChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """What an environment tells: its engine, the rows of the version table, and what env.py configures."""
+    """What an environment tells: its engine, the rows of the version table, and what env.py configures.
+
+    Of a database that is not connected to, only the engine is told.
+    """
 
     environment: str
     engine: EngineChoice
-    heads: tuple[str, ...]
-    env: EnvPy
+    heads: tuple[str, ...] | None = None
+    env: EnvPy | None = None
 
 
 def locate(ports: ProjectPorts, name: str | None) -> tuple[Located | None, tuple[str, ...]]:
@@ -34,6 +38,11 @@ def locate(ports: ProjectPorts, name: str | None) -> tuple[Located | None, tuple
     try:
         target = target_ports(ports, environment, emit=lambda _event: None)
         standing = planning.look_as_allowed(target)
+    except OnlyRead as exc:
+        told = dialect.choice(exc.dialect, environment.name)
+        return Located(environment=environment.name, engine=told), (
+            f"{environment.name} was not looked at, so every revision is reviewed: {exc.why}",
+        )
     except HandrailError as exc:
         if name is not None:
             raise

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from handrail import registry
-from handrail.engines.base import ENGINES, for_name
+from handrail.engines.dialects import DIALECTS, for_name
 from handrail.flows import explain, judging, locating, selecting
 from handrail.flows.judging import Shelf
 from handrail.flows.ports import ProjectPorts
@@ -90,7 +90,7 @@ def review(ports: ProjectPorts, request: ReviewRequest) -> Review:
 
 
 def _engines(ports: ProjectPorts, request: ReviewRequest) -> tuple[EngineChoice, ...]:
-    return dialect.choices(ports.project, ports.graph.revisions.values(), request.engine, known=ENGINES)
+    return dialect.choices(ports.project, ports.graph.revisions.values(), request.engine, known=DIALECTS)
 
 
 def _facts(ports: ProjectPorts, request: ReviewRequest, choice: EngineChoice) -> RuleFacts:
@@ -116,7 +116,7 @@ def _asked(
 ) -> tuple[list[Finding], list[Coverage]]:
     """Return what the rules say of the revisions as one engine would get them, and how well they were read."""
     facts = _facts(ports, request, choice)
-    memory = None if env or request.static else _memory(ports, request, graph, on, facts)
+    memory = None if env or request.static else _memory(ports, request, choice, graph, on, facts)
     known = {id_: judged for id_ in selection.revisions if memory and (judged := memory.judged(id_))}
     fresh = replace(selection, revisions=tuple(id_ for id_ in selection.revisions if id_ not in known))
     if fresh.revisions:
@@ -132,7 +132,9 @@ def _asked(
     return [finding for one in told for finding in one.findings], [c for one in told for c in one.coverage]
 
 
-def _memory(ports: ProjectPorts, request: ReviewRequest, graph: Graph, on: Shelf, facts: RuleFacts) -> Memory | None:
+def _memory(
+    ports: ProjectPorts, request: ReviewRequest, choice: EngineChoice, graph: Graph, on: Shelf, facts: RuleFacts
+) -> Memory | None:
     """Return what is remembered; None where rules of other packages, or what a database holds, have a say."""
     if request.cache is NO_CACHE or facts.sizes is not UNKNOWN or not on.own:
         return None
@@ -141,7 +143,7 @@ def _memory(ports: ProjectPorts, request: ReviewRequest, graph: Graph, on: Shelf
         cache=request.cache,
         project=ports.project,
         graph=graph,
-        engine=f"{facts.engine} {facts.server_major}",
+        engine=f"{choice.spoken} {choice.server_major}",
         context=digest(*names, "", *sorted(on.old), str(facts.engine_assumed)),
     )
 
@@ -155,7 +157,7 @@ def _read(
     env: EnvPy | None,
     memory: Memory | None,
 ) -> Read:
-    engine = for_name(choice.name)
+    engine = for_name(choice.spoken)
     if request.static:
         return plain_sight.read(graph, engine=engine, server_major=choice.server_major)
     return reading.read(

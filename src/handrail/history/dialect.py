@@ -11,29 +11,43 @@ from handrail.model.review import EngineChoice
 from handrail.model.revision import Revision
 
 _URL = re.compile(r"\b(postgres(?:ql)?|sqlite|mysql|mariadb)(?:\+\w+)?://", re.IGNORECASE)
-_WORDS = re.compile(r"\bdialects(?:\.| import )(postgresql|sqlite|mysql)\b|\b(postgresql|sqlite|mysql)_\w+\s*=")
-_NAMES = {"postgres": "postgresql", "mariadb": "mysql"}
+_WORDS = re.compile(
+    r"\bdialects(?:\.| import )(postgresql|sqlite|mysql|mariadb)\b|\b(postgresql|sqlite|mysql|mariadb)_\w+\s*="
+)
+_NAMES = {"postgres": "postgresql"}
+#: Dialects that are of another engine.
+_ENGINES = {"mariadb": "mysql"}
 #: The oldest servers supported: what is safe there is safe on newer ones.
-OLDEST = {"postgresql": 14, "sqlite": 3, "mysql": 8}
+OLDEST = {"postgresql": 14, "sqlite": 3, "mysql": 8, "mariadb": 10}
+#: What is assumed where nothing tells; MySQL is not, since revisions that run there name it somewhere.
+ASSUMED = ("postgresql", "sqlite")
 
 
 def choices(
     project: Project, revisions: Iterable[Revision], named: str, *, known: Collection[str]
 ) -> tuple[EngineChoice, ...]:
-    """Return the engine that is named, or that settings, env.py or the revisions name; else all that are known.
+    """Return the dialect that is named, or that settings, env.py or the revisions name; else those assumed.
 
     Raises UsageRefused where that is an engine we do not know.
     """
     told, by = (named, "you") if named else _told(project, revisions)
     if told in known:
-        return (EngineChoice(name=told, server_major=OLDEST[told], told_by=by),)
+        return (choice(told, by),)
     if told:
         raise UsageRefused(
             what=f"migrations for {told} cannot be reviewed; nothing was touched",
             why=f"told by {by}; the engines known are {', '.join(known)}",
             fix=f"handrail review --engine {next(iter(known))}, if they run there too",
         )
-    return tuple(EngineChoice(name=name, server_major=OLDEST[name]) for name in known)
+    return tuple(choice(name, "") for name in ASSUMED)
+
+
+def choice(dialect: str, told_by: str) -> EngineChoice:
+    """Return that dialect, on the oldest server supported."""
+    engine = _ENGINES.get(dialect, dialect)
+    return EngineChoice(
+        name=engine, server_major=OLDEST[dialect], told_by=told_by, dialect="" if engine == dialect else dialect
+    )
 
 
 def _told(project: Project, revisions: Iterable[Revision]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from handrail.engines import base
+from handrail.engines import dialects
 from handrail.history.graph import Graph
 from handrail.history.reading import Read, joined, step
 from handrail.model.operation import Operation, Place, Reading, RecordedRevision, Statement
@@ -40,7 +40,7 @@ _ARGUMENTS = {
 }
 
 
-def read(graph: Graph, *, engine: base.Engine, server_major: int) -> Read:
+def read(graph: Graph, *, engine: dialects.Dialect, server_major: int) -> Read:
     """Return every step of the graph as far as its text shows it."""
     upgrades: dict[str, ReviewedStep] = {}
     downgrades: dict[str, ReviewedStep] = {}
@@ -58,7 +58,7 @@ def read(graph: Graph, *, engine: base.Engine, server_major: int) -> Read:
     return Read(upgrades=MappingProxyType(upgrades), downgrades=MappingProxyType(downgrades))
 
 
-def _seen(revision: Revision, direction: Direction, engine: base.Engine) -> RecordedRevision:
+def _seen(revision: Revision, direction: Direction, engine: dialects.Dialect) -> RecordedRevision:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\\d" in a string is the file's own affair
         tree = ast.parse(revision.source)

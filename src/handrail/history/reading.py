@@ -8,12 +8,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from handrail.engines import base
+from handrail.engines import dialects
 from handrail.history import record
 from handrail.history.env_py import EnvPy, neutral
 from handrail.history.graph import Graph, assemble
 from handrail.history.memory import Memory
 from handrail.history.project import Project
+from handrail.model import redefining
 from handrail.model.operation import Origin, RecordedRevision
 from handrail.model.replayed import EMPTY, Replayed, replayed
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
@@ -58,7 +59,7 @@ def read(
     project: Project,
     graph: Graph,
     *,
-    engine: base.Engine,
+    engine: dialects.Dialect,
     server_major: int,
     env: EnvPy | None = None,
     downgrades: Iterable[str] = (),
@@ -119,7 +120,7 @@ def joined(states: list[Replayed]) -> Replayed:
 
 
 def step(
-    recorded: RecordedRevision, before: Replayed, *, engine: base.Engine, server_major: int, maker: str
+    recorded: RecordedRevision, before: Replayed, *, engine: dialects.Dialect, server_major: int, maker: str
 ) -> ReviewedStep:
     """Return a recording with what each statement does, and the schema around it."""
     statements = []
@@ -127,7 +128,7 @@ def step(
     for statement in recorded.statements:
         if statement.origin is not Origin.REVISION:
             continue
-        actions = engine.actions.actions(statement.sql)
+        actions = redefining.told(engine.actions.actions(statement.sql), state)
         after = _after(state, actions, maker)
         statements.append(
             ReviewedStatement(

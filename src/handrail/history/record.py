@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import StaticPool
 
-from handrail.engines import base
+from handrail.engines import base, dialects
 from handrail.history import confinement, stand_ins
 from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, Fenced, fence
@@ -44,7 +44,12 @@ STUDY_LIMIT_S = 8.0
 MEMORY_BYTES = 8 << 30
 
 #: Engines run a migration written for an async driver on this one: engines.base.Purpose.MIGRATE.
-_SYNCHRONOUS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
+_SYNCHRONOUS = {
+    "postgresql": "postgresql+psycopg",
+    "sqlite": "sqlite+pysqlite",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 
 #: How a child ends when our own code fails in it; the project's own exits are values and never get here.
 _BUG = 70
@@ -76,7 +81,7 @@ def record(
     env: EnvPy,
     steps: Sequence[tuple[Revision, Direction]],
     *,
-    engine: base.Engine,
+    engine: dialects.Dialect,
     server_major: int,
     heads: tuple[str, ...] = (),
     version_table_exists: bool = True,
@@ -104,7 +109,7 @@ def study(
     env: EnvPy,
     steps: Sequence[tuple[Revision, Direction]],
     *,
-    engine: base.Engine,
+    engine: dialects.Dialect,
     server_major: int,
     heads: tuple[str, ...] = (),
     only: Collection[str] | None = None,
@@ -165,7 +170,7 @@ class _Reader:
     null: Engine
     env: EnvPy
     nodes: RevisionMap
-    engine: base.Engine
+    engine: dialects.Dialect
     limit_s: float
     confine: Callable[[], None] | None = None
     known: Mapping[str, RecordedRevision] = field(default_factory=dict)

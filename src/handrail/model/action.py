@@ -234,10 +234,11 @@ class DropIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameIndex:
-    """ALTER INDEX ... RENAME."""
+    """ALTER INDEX ... RENAME. `table` is '' where the statement does not name it."""
 
     name: str
     new_name: str
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,12 +144,17 @@ def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
 
 
 def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed:
-    owner = state.table_of_index(action.name)
+    # Where names of indexes are those of one table (MySQL), the statement names it.
+    owner = (state.table(action.table) if action.table else None) or state.table_of_index(action.name)
     if owner is None:
         return state
     name = bare(action.name).rpartition(".")[2]
     if isinstance(action, act.DropIndex):
-        return _with(state, replace(owner, indexes=tuple(i for i in owner.indexes if i.name != name)))
+        # There a UNIQUE constraint is its index, dropped by its name; one without goes by that of its first column.
+        unique = (c for c in owner.constraints if c.kind is ConstraintKind.UNIQUE)
+        gone = next((c for c in unique if name in {c.name, *(() if c.name else c.columns[:1])}), None)
+        kept = tuple(c for c in owner.constraints if c is not gone)
+        return _with(state, replace(owner, indexes=tuple(i for i in owner.indexes if i.name != name), constraints=kept))
     indexes = (replace(i, name=action.new_name) if i.name == name else i for i in owner.indexes)
     return _with(state, replace(owner, indexes=tuple(indexes)))
 
@@ -301,8 +306,10 @@ def _column(
         case act.AlterDefault(column=name, default=default):
             return _altered(table, name, default=default)
         case act.RedefineColumn(column=name, new=new):
-            columns = tuple(new if c.name == name else c for c in table.columns)
-            known = table.column(name) is not None
+            if new.name != name:
+                table = _renamed(table, name, new.name)
+            columns = tuple(new if c.name == new.name else c for c in table.columns)
+            known = table.column(new.name) is not None
             return replace(table, columns=columns if known else (*columns, new))
 
 

@@ -41,11 +41,20 @@ class Scope(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """One engine that the revisions were read for. `told_by` says what named it, '' where it is only assumed."""
+    """One engine that the revisions were read for. `told_by` says what named it, '' where it is only assumed.
+
+    `dialect` is the name it goes by where that is not the engine's: mariadb is of the engine mysql.
+    """
 
     name: str
     server_major: int
     told_by: str = ""
+    dialect: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """The name of the dialect that statements are written in."""
+        return self.dialect or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,8 @@ def summary(found: Review) -> str:
     told = ", ".join(count(number, severity.value) for severity, number in by if number) or "nothing found"
     hidden = f", {len(found.suppressed)} suppressed" if found.suppressed else ""
     engines = ", ".join(
-        f"{e.name} {e.server_major}" + (f" (told by {e.told_by})" if e.told_by else " (assumed)") for e in found.engines
+        f"{e.spoken} {e.server_major}" + (f" (told by {e.told_by})" if e.told_by else " (assumed)")
+        for e in found.engines
     )
     return f"{count(len(found.revisions), 'revision')} ({found.scope.value}) for {engines}: {told}{hidden}"
 
