@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from handrail.model.contract import AppVersion
-from handrail.model.matrix import Cell, Matrix, Result, breaking
+from handrail.model.matrix import Cell, Matrix, Result, Trial, breaking
 from handrail.model.verdict import Verdict
+from handrail.reports import breaks
 from handrail.reports.text import count
 
 #: Short enough for a table; none needs colour.
@@ -41,14 +42,39 @@ def matrix(value: Matrix) -> str:
 
 
 def markdown(value: Matrix) -> str:
-    """The same as a Markdown table and lists."""
+    """The same as Markdown: the verdict, the table, and every break with what the server says."""
     head = ["Revision", *value.versions, "Title"]
-    lines = [f"| {' | '.join(map(_escaped, head))} |", f"|{'---|' * len(head)}"]
-    for row in value.rows:
-        cells = [row.revision, *(cell.result.value if cell.judged else "" for cell in row.cells), row.title]
-        lines.append(f"| {' | '.join(map(_escaped, cells))} |")
-    lines += ["", *(f"- {_escaped(line)}" for line in breaking(value))]
+    lines = [f"**{value.verdict.name}**", "", *_table(head)]
+    lines += [_line([row.revision, *(_word(cell) for cell in row.cells), row.title]) for row in value.rows]
+    lines += ["", *(f"{' and '.join(names)} need the same: their contracts are equal." for names in value.alike)]
+    found = breaks.breaks(value)
+    if found:
+        lines += ["", *_table(["Version", "Since", "By", "Until", "What, and what the server says"])]
+    for each in found:
+        until = _code(each.until) if each.until else "still open"
+        lines.append(_line([each.version, _code(each.since), each.operation, until, *_trials(each.trials)]))
     return "\n".join(lines).rstrip()
+
+
+def _table(head: list[str]) -> list[str]:
+    return [_line(head), f"|{'---|' * len(head)}"]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _word(cell: Cell) -> str:
+    return cell.result.value if cell.judged else ""
+
+
+def _trials(trials: Iterable[Trial]) -> list[str]:
+    told = (f"{t.result.value} on {_code('.'.join(filter(None, (t.table, t.column))))}: {t.message}" for t in trials)
+    return ["; ".join(told)]
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
 
 
 def versions(values: Iterable[AppVersion]) -> str:
@@ -89,4 +115,4 @@ def _cut(title: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
