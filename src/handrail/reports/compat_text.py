@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Cell, Matrix, Result, Trial, breaking
+from handrail.model.sighting import Deployment, Presence, Sighting
 from handrail.model.verdict import Verdict
 from handrail.reports import breaks
 from handrail.reports.text import count
@@ -77,9 +79,10 @@ def _code(text: str) -> str:
     return f"`{text}`"
 
 
-def versions(values: Iterable[AppVersion]) -> str:
-    """One line for each version."""
+def versions(values: Iterable[AppVersion], deployments: Iterable[Deployment] = ()) -> str:
+    """One line for each version, and one below it for who answers for it and when it was last seen."""
     known = tuple(values)
+    seen = {each.version: each for each in deployments}
     wide = max((len(v.name) for v in known), default=0)
     lines = []
     for version in known:
@@ -88,7 +91,27 @@ def versions(values: Iterable[AppVersion]) -> str:
         at = ", ".join(version.revisions) or "base"
         tables = count(len(version.contract.tables), "table")
         lines.append(f"{version.name.ljust(wide)}  {state}  from revision {at}  {tables}  {origin}")
+        if version.name in seen:
+            lines.append(f"{' ' * wide}  {seen[version.name].describe().partition(': ')[2]}")
     return "\n".join(lines) or "no version is registered; handrail versions register NAME"
+
+
+def observed(
+    environment: str, seen: Iterable[Sighting], unregistered: tuple[str, ...], nameless: Iterable[Presence]
+) -> str:
+    """One line for each version that is connected, then those that do not say theirs."""
+    lines = [f"{environment}:"]
+    for each in seen:
+        mark = "  not registered" if each.version in unregistered else ""
+        wrote = f"wrote {each.wrote_at}" if each.wrote_at else "no write seen"
+        lines.append(f"  {each.application}@{each.version}  {count(each.sessions, 'session')}  {wrote}{mark}")
+    if len(lines) == 1:
+        lines.append("  no session says which version it is of")
+    others = Counter((p.name or "(no name)", p.user) for p in nameless)
+    lines += [
+        f"  {name} of {user}  {count(number, 'session')}  says no version" for (name, user), number in others.items()
+    ]
+    return "\n".join(lines)
 
 
 def _told(value: Matrix) -> list[str]:
