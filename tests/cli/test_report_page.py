@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
-from html import escape, unescape
+from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import CHROMIUM, CONTRAST, answered, chromium
 from load import DEADLINE_S, holding
 from workbench import Workbench
 
-_CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
-_HEADLESS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0")
 _LIGHT, _DARK = 1, 0
 _WIDTHS = (400, 1280)
 
-#: Measures each frame: whether it is wider than it may be, what it loaded, which scheme it is shown in, and every text
-#: whose contrast with what is behind it is too weak (WCAG 2.2, 1.4.3).
+#: Measures each frame: whether it is wider than it may be, what it loaded, which scheme it is shown in, its weak texts.
 _MEASURE = """
-const rgb = text => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
-const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-const light = colour => {
-  const [r, g, b] = colour.map(v => linear(v / 255));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const behind = (view, element) => {
-  for (let e = element; e; e = e.parentElement) {
-    const colour = rgb(view.getComputedStyle(e).backgroundColor);
-    if (colour.length < 4 || colour[3] === 1) return colour;
-  }
-  return [255, 255, 255];
-};
-const weak = (view, element) => {
-  const style = view.getComputedStyle(element);
-  const pair = [rgb(style.color), behind(view, element)].map(c => light(c.slice(0, 3)));
-  const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-  return ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5) ? [element.textContent.trim(), ratio] : null;
-};
 const look = frame => {
   const view = frame.contentWindow, page = frame.contentDocument, texts = [];
   const walk = page.createTreeWalker(page.body, NodeFilter.SHOW_TEXT);
@@ -88,18 +62,6 @@ def pages(tmp_path: Path, postgresql_url: str) -> tuple[str, str]:
     return page, bench.run("report", "--format", "html").stdout
 
 
-def chromium(page: Path, *flags: str) -> tuple[str, str]:
-    """What the browser makes of a page, and what it logs."""
-    done = subprocess.run(
-        [_CHROMIUM, *_HEADLESS, *flags, f"--user-data-dir={page.parent / 'profile'}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=True,
-    )
-    return done.stdout, done.stderr
-
-
 def measured(tmp_path: Path, pages: tuple[str, ...], scheme: int) -> list[dict[str, Any]]:
     """Each page at each width, as the browser shows it."""
     frames = "".join(
@@ -108,17 +70,15 @@ def measured(tmp_path: Path, pages: tuple[str, ...], scheme: int) -> list[dict[s
         for width in _WIDTHS
     )
     wrapper = tmp_path / f"wrapper-{scheme}.html"
-    wrapper.write_text(f"<!DOCTYPE html><title>wrapper</title><script>{_MEASURE}</script><body>{frames}", "utf-8")
-    dom, log = chromium(wrapper, "--dump-dom", f"--blink-settings=preferredColorScheme={scheme}")
-    assert "CONSOLE" not in log
-    body = re.search(r"<body>(.*)</body>", dom, re.DOTALL)
-    assert body
-    found: list[dict[str, Any]] = json.loads(unescape(body[1]))
+    wrapper.write_text(
+        f"<!DOCTYPE html><title>wrapper</title><script>{CONTRAST}{_MEASURE}</script><body>{frames}", "utf-8"
+    )
+    found: list[dict[str, Any]] = answered(wrapper, f"--blink-settings=preferredColorScheme={scheme}")
     return found
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not _CHROMIUM, reason="needs Chromium")
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 @pytest.mark.parametrize("scheme", [_LIGHT, _DARK], ids=["light", "dark"])
 def test_a_browser_shows_the_page_whole_readable_and_alone(pages: tuple[str, str], tmp_path: Path, scheme: int) -> None:
     frames = measured(tmp_path, pages, scheme)
@@ -133,7 +93,7 @@ def test_a_browser_shows_the_page_whole_readable_and_alone(pages: tuple[str, str
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not _CHROMIUM, reason="needs Chromium")
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 def test_the_page_can_be_printed(pages: tuple[str, str], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(pages[1], "utf-8")

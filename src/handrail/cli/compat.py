@@ -10,7 +10,10 @@ from handrail.cli import options
 from handrail.flows import compat as flow
 from handrail.flows.compat import CompatRequest
 from handrail.flows.ports import project_ports, target_ports
-from handrail.reports import compat_text, json
+from handrail.model.matrix import Matrix
+from handrail.reports import breaks, compat_text, json
+
+_SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"}
 
 
 @click.command("compat")
@@ -23,13 +26,22 @@ from handrail.reports import compat_text, json
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    help="How to print the result.",
+    type=click.Choice(["text", "json", "markdown", "html"]),
+    help="How to write the result; default: as FILE ends, else text.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, which is replaced."
 )
 @options.directory
 def command(
-    environment: str | None, versions: str, revisions: str, format_: str, directory: Path, *, every_pair: bool
+    environment: str | None,
+    versions: str,
+    revisions: str,
+    format_: str | None,
+    output: Path | None,
+    directory: Path,
+    *,
+    every_pair: bool,
 ) -> int:
     """Exercise every deployed version of the application on the schema of each revision, in a sandbox.
 
@@ -40,8 +52,23 @@ def command(
     request = CompatRequest(versions=names, revisions=revisions, every_pair=every_pair)
     on = target_ports(ports, ports.settings.environment(environment), emit=lambda _event: None)
     found = flow.compat(on, request)
-    if format_ == "json":
-        options.show(json.document("compat", verdict=found.verdict, matrix=found))
+    written = _written(found, format_ or _SUFFIXES.get(output.suffix.lower() if output else "", "text"))
+    if output is None:
+        options.show(written)
     else:
-        options.show(compat_text.markdown(found) if format_ == "markdown" else compat_text.matrix(found))
+        options.write(output, written)
     return flow.status(found)
+
+
+def _written(found: Matrix, format_: str) -> str:
+    match format_:
+        case "json":
+            return json.document("compat", verdict=found.verdict, matrix=found, breaks=breaks.breaks(found))
+        case "markdown":
+            return compat_text.markdown(found)
+        case "html":
+            from handrail.reports import compat_html  # noqa: PLC0415 - Mako is loaded for pages only
+
+            return compat_html.page(found)
+        case _:
+            return compat_text.matrix(found)

@@ -54,6 +54,19 @@ def show(text: str) -> None:
     click.echo(mask(text))
 
 
+def write(path: Path, text: str) -> None:
+    """Write data to a file, which is replaced, with secrets masked, and say so. Raises UsageRefused."""
+    try:
+        path.write_text(mask(text) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise UsageRefused(
+            what=f"the report cannot be written to {path}; nothing was touched",
+            why=exc.strerror or type(exc).__name__,
+            fix="name a file in a folder that exists and may be written to: --output FILE",
+        ) from exc
+    click.echo(f"written: {path}", err=True)
+
+
 def confirmer(*, protected: bool, confirm: str | None, yes: bool) -> Callable[[Plan], None]:
     """Return the function that asks for consent to a plan, or takes it from flags and HANDRAIL_CONFIRM."""
     given = confirm or os.environ.get("HANDRAIL_CONFIRM", "")

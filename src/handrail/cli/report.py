@@ -58,8 +58,7 @@ def command(
     if output is None:
         click.echo(written)
     else:
-        _write(output, written)
-        click.echo(f"written: {output}", err=True)
+        options.write(output, written)
     return 0
 
 
@@ -70,14 +69,3 @@ def _refuse_beside_list(run: str | None, output: Path | None, format_: str | Non
             why="it prints the runs, not the report of one",
             fix="handrail report --list, then handrail report RUN",
         )
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise UsageRefused(
-            what=f"the report cannot be written to {path}; nothing was touched",
-            why=exc.strerror or type(exc).__name__,
-            fix="name a file in a folder that exists and may be written to: --output FILE",
-        ) from exc

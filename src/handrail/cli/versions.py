@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 
 from handrail.cli import options
+from handrail.config import duration
+from handrail.flows import observing
 from handrail.flows import versions as flow
-from handrail.flows.ports import project_ports
+from handrail.flows.ports import project_ports, target_ports
 from handrail.flows.versions import RegisterRequest
 from handrail.model.contract import AppVersion
 from handrail.reports import compat_text, json
+from handrail.reports.text import count
 
 
 @click.group("versions")
@@ -35,6 +38,7 @@ def command() -> None:
     help="A contract that was derived elsewhere, as JSON.",
 )
 @click.option("--at", metavar="REVISION", help="The revision it was written for; default: the heads beside its models.")
+@click.option("--owner", metavar="WHO", default="", help="Who answers for its deployments; default: you.")
 @options.environment
 @options.output_format
 @options.directory
@@ -61,12 +65,50 @@ def register(format_: str, directory: Path, **given: object) -> int:
 @options.output_format
 @options.directory
 def list_(format_: str, directory: Path) -> int:
-    """Show every registered version, since which revision it is judged, and whether it is retired."""
-    known = project_ports(directory.resolve()).journal.versions()
+    """Show every registered version: from which revision it is judged, its owner, when it was last seen."""
+    ports = project_ports(directory.resolve())
+    known = ports.journal.versions()
+    use = observing.deployments(ports, known)
     if format_ == "json":
-        options.show(json.document("versions", versions=[_short(version) for version in known]))
+        options.show(json.document("versions", versions=[_short(version) for version in known], deployments=use))
     else:
-        options.show(compat_text.versions(known))
+        options.show(compat_text.versions(known, use))
+    return 0
+
+
+@command.command("observed")
+@options.environment
+@click.option(
+    "--for", "length", metavar="DURATION", default="0s", help="Look again and again for that long, such as 30s."
+)
+@options.output_format
+@options.directory
+def observed(environment: str | None, length: str, format_: str, directory: Path) -> int:
+    """Show which versions are connected to a database, and when each was last seen to write; keep it in the journal.
+
+    Sessions say so themselves: `application@version` is their application_name. What is not connected now, or says
+    nothing, is not seen.
+    """
+    try:
+        time = duration(length)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--for") from exc
+    ports = project_ports(directory.resolve())
+    on = target_ports(ports, ports.settings.environment(environment), emit=lambda _event: None)
+    found = observing.observe(on, length=time)
+    if format_ == "json":
+        options.show(json.document("observed", observed=found))
+        return 0
+    options.show(compat_text.observed(found.environment, found.seen, found.unregistered, found.nameless))
+    if found.unreadable:
+        click.echo(
+            f"of {count(found.unreadable, 'session')} only the name is visible: GRANT pg_read_all_stats TO the role "
+            "of the environment's url",
+            err=True,
+        )
+    click.echo(
+        "a version that holds no connection at this moment is not seen; its writes before that neither", err=True
+    )
     return 0
 
 

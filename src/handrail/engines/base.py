@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from handrail.engines.archives import Backups
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
+from handrail.engines.usage import Usage
 from handrail.errors import OnlyRead, UsageRefused
 from handrail.model.effect import Blocker, Effect
 from handrail.model.needs import Needs
@@ -246,6 +247,7 @@ class Engine(Protocol):
     statements: Statements
     locks: Locks
     activity: Activity
+    usage: Usage
     rights: Rights
     orphans: Orphans
     sequences: Sequences

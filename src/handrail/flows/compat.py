@@ -8,7 +8,7 @@ from handrail.compat.assembly import matrix
 from handrail.compat.board import Board, Seen
 from handrail.engines.base import Purpose
 from handrail.errors import Exit, NotVerified, UsageRefused
-from handrail.flows import expected, versions
+from handrail.flows import expected, observing, versions
 from handrail.flows.ports import Ports
 from handrail.history import record
 from handrail.model.contract import AppVersion
@@ -72,7 +72,8 @@ def for_plan(ports: Ports, plan: Plan) -> CompatFacts:
     found = _executed(ports, deployed, every_pair=False)
     if isinstance(found, Unsupported):
         return CompatFacts(versions=names, reason="; ".join((found.reason, *found.details)))
-    return CompatFacts(versions=names, matrix=begun_in(found, frozenset(upgrades)))
+    begun = begun_in(found, frozenset(upgrades))
+    return CompatFacts(versions=names, matrix=begun, deployments=observing.deployments_now(ports, deployed))
 
 
 def status(matrix_: Matrix) -> Exit:

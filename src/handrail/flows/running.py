@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 import uuid
@@ -30,6 +29,7 @@ from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
 from handrail.flows.stepping import Stepper
 from handrail.history import guard
+from handrail.host.process import user_name
 from handrail.host.signals import graceful
 from handrail.journal import identity, lease
 from handrail.journal.lease import Lease
@@ -197,20 +197,13 @@ def begin(ports: Ports, command: str, start: tuple[str, ...], goal: tuple[str, .
         id=uuid.uuid4().hex[:12],
         command=command,
         environment=ports.environment.name,
-        who=_who(),
+        who=user_name(),
         host=socket.gethostname(),
         pid=os.getpid(),
         started_at=ports.clock.now(),
         start=start,
         goal=goal,
     )
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without an entry in passwd
-        return f"uid {os.getuid()}"
 
 
 def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder: Recorder) -> tuple[Run, Plan]:

@@ -14,6 +14,7 @@ from handrail.errors import UsageRefused
 from handrail.flows.ports import ProjectPorts
 from handrail.history.deriving import derive
 from handrail.host import git
+from handrail.host.process import user_name
 from handrail.host.urls import resolve
 from handrail.journal import versions as stored
 from handrail.model.contract import AppVersion, Contract, differences
@@ -26,7 +27,8 @@ _ANY = URL.create("postgresql+psycopg")
 class RegisterRequest:
     """Which version, and where its models are: at a git ref, in a module, or as a contract in a file.
 
-    `at` is the revision that it was written for; by default the heads of the revision files beside its models.
+    `at` is the revision that it was written for; by default the heads of the revision files beside its models. `owner`
+    answers for its deployments; by default who registers it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class RegisterRequest:
     file: Path | None = None
     at: str | None = None
     environment: str | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ def register(ports: ProjectPorts, request: RegisterRequest) -> Registered:
         registered_at=ports.clock.now().isoformat(),
         ref=request.ref,
         models=request.models,
+        owner=request.owner or user_name(),
     )
     ports.journal.keep_version(version)
     return Registered(

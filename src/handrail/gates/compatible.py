@@ -7,14 +7,16 @@ closes the gate (exit 3); without a registered version nothing is known, and the
 Why: while a release rolls out, several versions share one database, and the old one meets the new schema.
 
 The safe way: expand first (add what the new version needs, in a way the old one does not notice), deploy, retire the
-old version with `handrail versions retire`, and only then drop or tighten. `handrail compat` shows version, table,
-column and operation.
+old version with `handrail versions retire`, and only then drop or tighten. The gate names each version that would
+break, who answers for it, when it was last seen connected, and the way that would not break it; `handrail compat`
+shows version, table, column and operation.
 """
 
 from __future__ import annotations
 
+from handrail.model.expansion import way
 from handrail.model.gate import Gate, GateFacts
-from handrail.model.matrix import breaking
+from handrail.model.matrix import Matrix, breaking
 from handrail.model.run import Judgement
 from handrail.model.verdict import Verdict
 
@@ -34,8 +36,22 @@ def judge(facts: GateFacts) -> Judgement:
     verdict = known.matrix.verdict
     if verdict is Verdict.PASS:
         return _judged(Verdict.PASS, f"{names}: exercised at every revision of the plan")
-    what = "breaks a deployed version" if verdict is Verdict.FAIL else "could not be exercised everywhere"
-    return _judged(verdict, f"the plan {what}", breaking(known.matrix))
+    if verdict is not Verdict.FAIL:
+        return _judged(verdict, "the plan could not be exercised everywhere", breaking(known.matrix))
+    broken = {cell.version for cell in known.matrix.cells() if cell.result.broken}
+    whose = tuple(deployment.describe() for deployment in known.deployments if deployment.version in broken)
+    reason = f"the plan breaks {', '.join(name for name in known.versions if name in broken)}, deployed and not retired"
+    return _judged(verdict, reason, (*whose, *breaking(known.matrix), *_ways(known.matrix)))
+
+
+def _ways(matrix: Matrix) -> tuple[str, ...]:
+    """Return one line for each way around what breaks, the worst trouble of each table and version only."""
+    ways: dict[tuple[str, str], str] = {}
+    for cell in matrix.cells():
+        for trouble in cell.troubles:
+            if trouble.trial.result.broken:
+                ways.setdefault((cell.version, trouble.trial.table), f"instead: {way(cell.version, trouble)}")
+    return tuple(dict.fromkeys(ways.values()))
 
 
 def _judged(verdict: Verdict, reason: str, details: tuple[str, ...] = ()) -> Judgement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import getpass
 import os
 import pwd
 import signal
@@ -27,6 +28,14 @@ class Account:
     name: str
     uid: int
     gid: int
+
+
+def user_name() -> str:
+    """Return the name of who runs this process, `uid N` where it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without an entry in passwd
+        return f"uid {os.getuid()}"
 
 
 def server_account() -> Account | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from handrail.engines.base import Engine, Purpose, for_url, transaction
 from handrail.errors import HandrailError, JournalUnwritable
 from handrail.host import secrets
-from handrail.journal import events, versions
+from handrail.journal import events, sightings, versions
 from handrail.model.contract import AppVersion
 from handrail.model.report import Happening
 from handrail.model.run import (
@@ -36,6 +36,7 @@ from handrail.model.run import (
     StatementSkipped,
     StatementStarted,
 )
+from handrail.model.sighting import Sighting
 
 _OfStatement = StatementStarted | StatementSkipped | StatementDone
 _LATE_S = 1.0
@@ -149,6 +150,16 @@ class Journal:
         """Remember a version, in place of the one of its name. Raises JournalUnwritable."""
         with self._writable(), self._open() as conn:
             versions.keep(conn, version)
+
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Return when each version of the application was last seen where, newest first; () where none ever was."""
+        with self._reading() as conn:
+            return sightings.read(conn) if conn is not None else ()
+
+    def keep_sightings(self, seen: Iterable[Sighting]) -> None:
+        """Remember who was seen, in place of what was seen of the same before. Raises JournalUnwritable."""
+        with self._writable(), self._open() as conn:
+            sightings.keep(conn, seen)
 
     @contextmanager
     def _open(self) -> Iterator[Connection]:

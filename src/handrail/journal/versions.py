@@ -26,7 +26,10 @@ _VERSIONS = Table(
     Column("ref", Text, nullable=False),
     Column("models", Text, nullable=False),
     Column("retired_at", String(40), nullable=False),
+    Column("owner", Text),
 )
+# SQLite: the whole file; PostgreSQL: ACCESS EXCLUSIVE on the table, instant. For journals made before it had owners.
+_ADD_OWNER = sa.text("ALTER TABLE handrail_versions ADD COLUMN owner TEXT")
 
 
 def encode(contract: Contract) -> str:
@@ -70,7 +73,8 @@ def exist(conn: Connection) -> bool:
 
 def read(conn: Connection) -> tuple[AppVersion, ...]:
     """Return every version, in the order they were registered."""
-    rows = conn.execute(_VERSIONS.select().order_by(_VERSIONS.c.registered_at, _VERSIONS.c.name)).mappings()
+    columns = [column for column in _VERSIONS.c if column.name != "owner" or _has_owners(conn)]
+    rows = conn.execute(sa.select(*columns).order_by(_VERSIONS.c.registered_at, _VERSIONS.c.name)).mappings()
     return tuple(
         AppVersion(
             name=row["name"],
@@ -81,6 +85,7 @@ def read(conn: Connection) -> tuple[AppVersion, ...]:
             ref=row["ref"],
             models=row["models"],
             retired_at=row["retired_at"],
+            owner=row.get("owner") or "",
         )
         for row in rows
     )
@@ -90,6 +95,8 @@ def keep(conn: Connection, version: AppVersion) -> None:
     """Write a version, in place of the one of its name. `conn` commits each statement."""
     if not exist(conn):
         _METADATA.create_all(conn)
+    elif not _has_owners(conn):
+        conn.execute(_ADD_OWNER)
     values = {
         "name": version.name,
         "contract": encode(version.contract),
@@ -99,7 +106,12 @@ def keep(conn: Connection, version: AppVersion) -> None:
         "ref": version.ref,
         "models": version.models,
         "retired_at": version.retired_at,
+        "owner": version.owner,
     }
     with transaction(conn):
         conn.execute(_VERSIONS.delete().where(_VERSIONS.c.name == version.name))
         conn.execute(_VERSIONS.insert().values(values))
+
+
+def _has_owners(conn: Connection) -> bool:
+    return any(column["name"] == "owner" for column in sa.inspect(conn).get_columns(_VERSIONS.name))

@@ -165,7 +165,8 @@ class Contract:
 class AppVersion:
     """A version of the application: its contract, and the rows of the version table that it was written for.
 
-    `digest` is the contract's. Times are RFC 3339 in UTC; `retired_at` is '' while the version is deployed.
+    `digest` is the contract's, `owner` who answers for its deployments. Times are RFC 3339 in UTC; `retired_at` is ''
+    while the version is deployed.
     """
 
     name: str
@@ -176,6 +177,7 @@ class AppVersion:
     ref: str = ""
     models: str = ""
     retired_at: str = ""
+    owner: str = ""
 
     @property
     def deployed(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from handrail.model.sighting import Deployment
 from handrail.model.verdict import Verdict
 
 
@@ -99,9 +100,13 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatFacts:
-    """What the gate may know: the deployed versions, and the matrix of the plan's revisions, or why there is none."""
+    """What the gate may know: the deployed versions, and the matrix of the plan's revisions, or why there is none.
+
+    `deployments` tells of the versions that break who answers for them and when they were last seen.
+    """
 
     versions: tuple[str, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
     matrix: Matrix | None = None
     reason: str = ""
 

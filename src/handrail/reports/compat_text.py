@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from handrail.model.contract import AppVersion
-from handrail.model.matrix import Cell, Matrix, Result, breaking
+from handrail.model.matrix import Cell, Matrix, Result, Trial, breaking
+from handrail.model.sighting import Deployment, Presence, Sighting
 from handrail.model.verdict import Verdict
+from handrail.reports import breaks
 from handrail.reports.text import count
 
 #: Short enough for a table; none needs colour.
@@ -41,19 +44,45 @@ def matrix(value: Matrix) -> str:
 
 
 def markdown(value: Matrix) -> str:
-    """The same as a Markdown table and lists."""
+    """The same as Markdown: the verdict, the table, and every break with what the server says."""
     head = ["Revision", *value.versions, "Title"]
-    lines = [f"| {' | '.join(map(_escaped, head))} |", f"|{'---|' * len(head)}"]
-    for row in value.rows:
-        cells = [row.revision, *(cell.result.value if cell.judged else "" for cell in row.cells), row.title]
-        lines.append(f"| {' | '.join(map(_escaped, cells))} |")
-    lines += ["", *(f"- {_escaped(line)}" for line in breaking(value))]
+    lines = [f"**{value.verdict.name}**", "", *_table(head)]
+    lines += [_line([row.revision, *(_word(cell) for cell in row.cells), row.title]) for row in value.rows]
+    lines += ["", *(f"{' and '.join(names)} need the same: their contracts are equal." for names in value.alike)]
+    found = breaks.breaks(value)
+    if found:
+        lines += ["", *_table(["Version", "Since", "By", "Until", "What, and what the server says"])]
+    for each in found:
+        until = _code(each.until) if each.until else "still open"
+        lines.append(_line([each.version, _code(each.since), each.operation, until, *_trials(each.trials)]))
     return "\n".join(lines).rstrip()
 
 
-def versions(values: Iterable[AppVersion]) -> str:
-    """One line for each version."""
+def _table(head: list[str]) -> list[str]:
+    return [_line(head), f"|{'---|' * len(head)}"]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _word(cell: Cell) -> str:
+    return cell.result.value if cell.judged else ""
+
+
+def _trials(trials: Iterable[Trial]) -> list[str]:
+    told = (f"{t.result.value} on {_code('.'.join(filter(None, (t.table, t.column))))}: {t.message}" for t in trials)
+    return ["; ".join(told)]
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def versions(values: Iterable[AppVersion], deployments: Iterable[Deployment] = ()) -> str:
+    """One line for each version, and one below it for who answers for it and when it was last seen."""
     known = tuple(values)
+    seen = {each.version: each for each in deployments}
     wide = max((len(v.name) for v in known), default=0)
     lines = []
     for version in known:
@@ -62,7 +91,27 @@ def versions(values: Iterable[AppVersion]) -> str:
         at = ", ".join(version.revisions) or "base"
         tables = count(len(version.contract.tables), "table")
         lines.append(f"{version.name.ljust(wide)}  {state}  from revision {at}  {tables}  {origin}")
+        if version.name in seen:
+            lines.append(f"{' ' * wide}  {seen[version.name].describe().partition(': ')[2]}")
     return "\n".join(lines) or "no version is registered; handrail versions register NAME"
+
+
+def observed(
+    environment: str, seen: Iterable[Sighting], unregistered: tuple[str, ...], nameless: Iterable[Presence]
+) -> str:
+    """One line for each version that is connected, then those that do not say theirs."""
+    lines = [f"{environment}:"]
+    for each in seen:
+        mark = "  not registered" if each.version in unregistered else ""
+        wrote = f"wrote {each.wrote_at}" if each.wrote_at else "no write seen"
+        lines.append(f"  {each.application}@{each.version}  {count(each.sessions, 'session')}  {wrote}{mark}")
+    if len(lines) == 1:
+        lines.append("  no session says which version it is of")
+    others = Counter((p.name or "(no name)", p.user) for p in nameless)
+    lines += [
+        f"  {name} of {user}  {count(number, 'session')}  says no version" for (name, user), number in others.items()
+    ]
+    return "\n".join(lines)
 
 
 def _told(value: Matrix) -> list[str]:
@@ -89,4 +138,4 @@ def _cut(title: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

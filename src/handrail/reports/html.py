@@ -12,7 +12,7 @@ from handrail.reports import backup_text, run_text, text, timeline
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Read without colour: each verdict has a sign and its name.
-_SIGNS = {Verdict.PASS: "\N{CHECK MARK}", Verdict.WARN: "!", Verdict.UNKNOWN: "?", Verdict.FAIL: "\N{MULTIPLICATION X}"}
+SIGNS = {Verdict.PASS: "\N{CHECK MARK}", Verdict.WARN: "!", Verdict.UNKNOWN: "?", Verdict.FAIL: "\N{MULTIPLICATION X}"}
 _STEP_VERDICTS = {
     Ending.COMMITTED: Verdict.PASS,
     Ending.ROLLED_BACK: Verdict.FAIL,
@@ -33,7 +33,7 @@ def report(value: Report) -> str:
         run_text=run_text,
         timeline=timeline.timeline(value),
         within=timeline.within,
-        sign=_SIGNS.__getitem__,
+        sign=SIGNS.__getitem__,
         step_verdict=step_verdict,
         last=last_attempts,
         figures=figures(value),

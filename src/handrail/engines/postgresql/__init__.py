@@ -22,10 +22,12 @@ from handrail.engines.postgresql import (
     sequences,
     statements,
     trials,
+    usage,
 )
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.needs import read_needs
 from handrail.engines.postgresql.session import Sessions
+from handrail.engines.usage import Usage
 from handrail.host.secrets import mask
 from handrail.model.needs import Needs
 from handrail.model.session import NOTHING_SETTLED, SessionSettings
@@ -65,6 +67,7 @@ class PostgreSQL:
     statements: Statements = statements
     locks: Locks = locks
     activity: Activity = activity
+    usage: Usage = usage
     rights: Rights = rights
     orphans: Orphans = orphans
     sequences: Sequences = sequences

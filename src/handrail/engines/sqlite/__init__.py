@@ -40,10 +40,12 @@ from handrail.engines.sqlite import (
     statements,
     step,
     trials,
+    usage,
 )
 from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.sandbox import open_sandbox
 from handrail.engines.sqlite.session import connect, connected_file
+from handrail.engines.usage import Usage
 from handrail.errors import TargetRefused
 from handrail.host.secrets import mask
 from handrail.model.effect import Blocker
@@ -75,6 +77,7 @@ class SQLite:
     statements: Statements = statements
     locks: Locks = locks
     activity: Activity = activity
+    usage: Usage = usage
     rights: Rights = rights
     orphans: Orphans = orphans
     sequences: Sequences = sequences
