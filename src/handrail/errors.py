@@ -58,12 +58,8 @@ class UsageRefused(HandrailError):
 class OnlyRead(UsageRefused):
     """A kind of database whose migrations are reviewed, and which is not connected to; `dialect` is its name."""
 
-    def __init__(self, dialect: str, *, works_on: list[str]) -> None:
-        super().__init__(
-            what=f"{dialect} databases are reviewed and not migrated yet; nothing was touched",
-            why=f"Handrail connects to {' and '.join(works_on)}, and of MySQL and MariaDB it reads the revisions",
-            fix=f"handrail review --engine {dialect}, and alembic upgrade to carry them out",
-        )
+    def __init__(self, *, what: str, why: str, fix: str, dialect: str = "") -> None:
+        super().__init__(what=what, why=why, fix=fix)
         self.dialect = dialect
 
 

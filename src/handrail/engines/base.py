@@ -370,7 +370,12 @@ def for_url(url: str | URL) -> Engine:
             fix="correct the environment's url; in user and password write @ as %40, : as %3A, / as %2F, # as %23",
         ) from exc
     if backend in ONLY_READ:
-        raise OnlyRead(backend, works_on=sorted(_PACKAGES))
+        raise OnlyRead(
+            what=f"{backend} databases are reviewed and not migrated yet; nothing was touched",
+            why=f"Handrail connects to {' and '.join(sorted(_PACKAGES))}; of MySQL and MariaDB it reads the revisions",
+            fix=f"handrail review --engine {backend}, and alembic upgrade to carry them out",
+            dialect=backend,
+        )
     package = _PACKAGES.get(backend)
     if package is None:
         raise UsageRefused(
