@@ -266,7 +266,7 @@ def test_the_table_is_readable_without_colour_and_as_markdown(pg_bench: Workbenc
     bench.revision("aaa2", "aaa1", 'op.drop_column("users", "nick")')
     text = bench.run("compat").stdout
     assert "aaa2  READ" in text
-    assert "v1: read fails on users since aaa2 (drop_column users.nick at line 11)" in text
+    assert "v1: read fails on users.nick since aaa2 (drop_column users.nick at line 11)" in text
     assert "| aaa2 | read fails | Step aaa2. |" in bench.run("compat", "--format", "markdown").stdout
 
 
@@ -337,7 +337,7 @@ def test_the_gate_closes_on_what_the_plan_breaks(pg_bench: Workbench) -> None:
     pg_bench.revision("aaa2", "aaa1", 'op.drop_column("users", "nick")')
     broken = pg_bench.run("apply", "--yes")
     assert broken.returncode == 3
-    assert "v1: read fails on users since aaa2 (drop_column users.nick" in broken.stderr
+    assert "v1: read fails on users.nick since aaa2 (drop_column users.nick" in broken.stderr
     assert pg_bench.run("versions", "retire", "v1").returncode == 0
     (pg_bench.root / "app.py").write_text(_MODELS.replace("    nick:", "    #"))
     assert pg_bench.run("versions", "register", "v2", "--models", "app:Base", "--at", "aaa1").returncode == 0

@@ -2,30 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from handrail.compat.board import Seen
-from handrail.compat.cause import operation
+from handrail.compat.cause import Certainty, operation, operation_of
+from handrail.compat.tracing import Looks
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Cell, Matrix, Result, Row, Trial, Trouble, worst
 from handrail.model.operation import RecordedRevision
 
-Recorded = Callable[[str], RecordedRevision | None]
+Recorded = Callable[[str], RecordedRevision]
 
 
-def matrix(versions: tuple[AppVersion, ...], seen: tuple[Seen, ...], recorded: Recorded) -> Matrix:
-    """Return the matrix. `recorded` reads a revision; it is asked for those that began or ended something."""
-    troubles = {version.name: _troubles(version.name, seen, recorded) for version in versions}
-    rows = []
-    for place, each in enumerate(seen):
-        cells = tuple(_cell(v.name, each, troubles[v.name][place]) for v in versions)
-        rows.append(Row(revision=each.revision.id, title=each.revision.title, cells=cells))
-    return Matrix(
-        versions=tuple(v.name for v in versions),
-        rows=tuple(rows),
-        alike=_alike(versions),
-        exercised=sum(each.exercised for each in seen),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """A trial of a version, the place in what was seen at which it began, and whether it may have been hidden there."""
+
+    version: str
+    trial: Trial
+    place: int
+    hidden_before: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Assembly:
+    """What was seen, revision by revision, with what revisions do and the looks between their statements."""
+
+    versions: tuple[AppVersion, ...]
+    seen: tuple[Seen, ...]
+    recorded: Recorded
+    looks: Looks = field(default_factory=dict)
+    _causes: dict[tuple[str, Trial, int], tuple[str, str]] = field(default_factory=dict)
+
+    def unclear(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        """Return the tables of each version to look at between the statements of each revision with several."""
+        found: dict[str, dict[str, set[str]]] = {}
+        for version in self.versions:
+            for begun in {each for row in self._begun(version.name) for each in row}:
+                revision = self.seen[begun.place].revision.id
+                if not begun.hidden_before and len(self.recorded(revision).own_statements) > 1:
+                    tables = found.setdefault(revision, {}).setdefault(version.name, set())
+                    tables.add(begun.trial.table)
+        return {r: {v: frozenset(tables) for v, tables in by.items()} for r, by in found.items()}
+
+    def matrix(self) -> Matrix:
+        """Return the matrix."""
+        columns = {version.name: self._troubles(version.name) for version in self.versions}
+        rows = tuple(
+            Row(
+                revision=each.revision.id,
+                title=each.revision.title,
+                cells=tuple(_cell(v.name, each, columns[v.name][place]) for v in self.versions),
+            )
+            for place, each in enumerate(self.seen)
+        )
+        return Matrix(
+            versions=tuple(v.name for v in self.versions),
+            rows=rows,
+            alike=_alike(self.versions),
+            exercised=sum(each.exercised for each in self.seen),
+        )
+
+    def _troubles(self, version: str) -> list[tuple[Trouble, ...]]:
+        """Return the troubles of a version at each revision."""
+        return [tuple(self._trouble(begun, place) for begun in row) for place, row in enumerate(self._begun(version))]
+
+    def _begun(self, version: str) -> list[tuple[Beginning, ...]]:
+        """Return at each revision what does not work there, with where each began.
+
+        What worse trouble of the same table hides for a while goes on meanwhile.
+        """
+        result: list[tuple[Beginning, ...]] = []
+        since: dict[Trial, Beginning] = {}
+        before: tuple[Trial, ...] = ()
+        for place, each in enumerate(self.seen):
+            now = each.trials.get(version, ())
+            since = {t: b for t, b in since.items() if t in now or hides(now, t)}
+            for trial in now:
+                if trial not in since:
+                    since[trial] = Beginning(
+                        version=version, trial=trial, place=place, hidden_before=hides(before, trial)
+                    )
+            result.append(tuple(since[trial] for trial in now))
+            before = now
+        return result
+
+    def _trouble(self, begun: Beginning, place: int) -> Trouble:
+        trial, later = begun.trial, self.seen[place + 1 :]
+        over = (each for each in later if _over(each.trials.get(begun.version, ()), trial))
+        healed = next((each.revision.id for each in over), "")
+        key = (begun.version, trial, begun.place)
+        if key not in self._causes:
+            self._causes[key] = self._cause(begun)
+        since, told = self._causes[key]
+        return Trouble(trial=trial, since=since, operation=told, healed_by=healed)
+
+    def _cause(self, begun: Beginning) -> tuple[str, str]:
+        """Return the revision and the operation that made it stop working."""
+        trial, since = begun.trial, self.seen[begun.place].revision.id
+        if begun.hidden_before:
+            place = begun.place
+            while place >= 0 and (place == begun.place or hides(self._trials(begun.version, place), trial)):
+                earlier = self.seen[place].revision.id
+                told = operation(trial, self.recorded(earlier), Certainty.NAMED)
+                if told:
+                    return earlier, told
+                place -= 1
+        first = begun.place == 0 or begun.version not in self.seen[begun.place - 1].trials
+        if first:
+            return since, operation(trial, self.recorded(since), Certainty.NAMED)
+        read = self.recorded(since)
+        looks = self.looks.get(since, ())
+        if len(read.own_statements) == 1:
+            return since, operation_of(read, read.own_statements[0].sql, 0)
+        if looks and all(look.seen for look in looks):
+            last = len(looks)
+            while last and trial in looks[last - 1].trials.get(begun.version, frozenset()):
+                last -= 1
+            if last < len(looks):
+                return since, operation_of(read, looks[last].sql, last)
+        return since, operation(trial, read, Certainty.LIKELY)
+
+    def _trials(self, version: str, place: int) -> tuple[Trial, ...]:
+        return self.seen[place].trials.get(version, ())
+
+
+def hides(now: tuple[Trial, ...], trial: Trial) -> bool:
+    """Return whether something else about the same table keeps that trial from being seen."""
+    return any(
+        other.table == trial.table
+        and other != trial
+        and (other.result.place < trial.result.place or (other.result is trial.result and not other.column))
+        for other in now
     )
+
+
+def _over(now: tuple[Trial, ...], trial: Trial) -> bool:
+    return trial not in now and not hides(now, trial)
 
 
 def _cell(version: str, seen: Seen, troubles: tuple[Trouble, ...]) -> Cell:
@@ -34,23 +148,6 @@ def _cell(version: str, seen: Seen, troubles: tuple[Trouble, ...]) -> Cell:
     result = worst(t.trial.result for t in troubles)
     ordered = tuple(sorted(troubles, key=lambda t: t.trial.result.place))
     return Cell(version=version, revision=seen.revision.id, result=result, troubles=ordered)
-
-
-def _troubles(version: str, seen: tuple[Seen, ...], recorded: Recorded) -> list[tuple[Trouble, ...]]:
-    """Return the troubles of a version at each revision."""
-    result: list[tuple[Trouble, ...]] = []
-    since: dict[Trial, str] = {}
-    for place, each in enumerate(seen):
-        now = each.trials.get(version, ())
-        since = {trial: since.get(trial, each.revision.id) for trial in now}
-        result.append(tuple(_trouble(version, trial, since[trial], seen[place + 1 :], recorded) for trial in now))
-    return result
-
-
-def _trouble(version: str, trial: Trial, since: str, later: tuple[Seen, ...], recorded: Recorded) -> Trouble:
-    healed = next((each.revision.id for each in later if trial not in each.trials.get(version, ())), "")
-    read = recorded(since)
-    return Trouble(trial=trial, since=since, operation=operation(trial, read) if read else "", healed_by=healed)
 
 
 def _alike(versions: tuple[AppVersion, ...]) -> tuple[tuple[str, ...], ...]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from handrail.compat.exercise import BY_SERVER, Exercise, Habits
+from handrail.compat.exercise import Exercise
 from handrail.compat.planting import Planter
 from handrail.compat.reach import Reach
+from handrail.compat.rows import Habits, Rows
 from handrail.engines.base import Engine
 from handrail.model.contract import AppVersion, Contract, ContractTable
 from handrail.model.matrix import Trial
 from handrail.model.revision import Revision
-from handrail.model.schema import Snapshot
 
+#: What a server does with children by itself.
+BY_SERVER = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+#: The schemas that snapshots leave out of names, of PostgreSQL and of SQLite.
+_PLAIN = frozenset({None, "", "public", "main"})
 Applied = Callable[[tuple[str, ...]], frozenset[str]]
 
 
@@ -31,21 +35,40 @@ class Seen:
 
 
 @dataclass(slots=True, kw_only=True)
+class Memory:
+    """What was found out so far: versions' habits by their table, and trials by all that they can depend on."""
+
+    habits: dict[tuple[str, str], Habits] = field(default_factory=dict)
+    at_home: dict[tuple[str, str], Habits] = field(default_factory=dict)
+    known: dict[tuple[str, str, Habits], tuple[Trial, ...]] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+
+    def digest(self, table: ContractTable) -> str:
+        """Return a digest of what the version does with that table."""
+        found = self.digests.get(id(table))
+        if found is None:
+            found = self.digests[id(table)] = hashlib.sha256(repr(table).encode()).hexdigest()
+        return found
+
+
+@dataclass(slots=True, kw_only=True)
 class Board:
     """A watcher of a replay. `applied` tells which revisions rows of the version table stand for.
 
-    A version is exercised from the revision on that it was registered at, with `everywhere` at all of them.
+    A version is exercised from the revision on that it was registered at, with `everywhere` at all of them: what it is
+    used to has to be in `memory` then, from a replay before.
     """
 
     versions: tuple[AppVersion, ...]
     applied: Applied
     version_table: str
+    role: str = ""
     everywhere: bool = False
+    memory: Memory = field(default_factory=Memory)
     _seen: list[Seen] = field(default_factory=list)
-    _habits: dict[tuple[str, str], Habits] = field(default_factory=dict)
-    _at_home: dict[tuple[str, str], Habits] = field(default_factory=dict)
-    _known: dict[tuple[str, str, Habits], tuple[Trial, ...]] = field(default_factory=dict)
-    _digests: dict[int, str] = field(default_factory=dict)
+
+    def sent(self, engine: Engine, conn: Connection, revision: Revision, sql: str) -> None:
+        """Nothing is looked at between statements."""
 
     def after(self, engine: Engine, conn: Connection, revision: Revision, heads: tuple[str, ...]) -> None:
         """Exercise what can occur at this revision."""
@@ -53,84 +76,116 @@ class Board:
         there = [v for v in self.versions if self.everywhere or applied.issuperset(v.revisions)]
         if not there:
             return
-        snapshot = engine.catalog.snapshot(conn, version_table=self.version_table)
         with ExitStack() as stack:
-            moment = _Moment(engine=engine, conn=conn, snapshot=snapshot, stack=stack)
-            trials = {v.name: tuple(self._version(moment, v, home=applied.issuperset(v.revisions))) for v in there}
+            moment = Moment(
+                engine=engine,
+                conn=conn,
+                version_table=self.version_table,
+                role=self.role,
+                memory=self.memory,
+                begin=lambda: stack.enter_context(engine.trials.trying(conn)),
+            )
+            trials = {v.name: tuple(moment.trials(v, home=applied.issuperset(v.revisions))) for v in there}
         self._seen.append(Seen(revision=revision, trials=trials, exercised=moment.exercised))
 
     def result(self, engine: Engine) -> tuple[Seen, ...]:  # noqa: ARG002 - a watcher's shape
         """Return what was seen, revision by revision."""
         return tuple(self._seen)
 
-    def _version(self, moment: _Moment, version: AppVersion, *, home: bool) -> Iterable[Trial]:
-        for table in version.contract.tables:
-            name = moment.name_of(table)
-            children = known_children(version.contract, table, moment.name_of)
-            own = f"{self._digest(table)} {sorted(children)}"
-            reach = moment.reach(name)
-            habits = self._habits.get((version.name, name))
-            if habits is None and home:
-                habits = self._at_home.get((own, reach))
-                if habits is None:
-                    habits = moment.exercise(table, name, Habits(), children).at_home()
-                    self._at_home[own, reach] = habits
-                self._habits[version.name, name] = habits
-            habits = habits or Habits(keys=frozenset({*table.unique, table.primary_key}))
-            key = (own, reach, habits)
-            if key not in self._known:
-                self._known[key] = moment.exercise(table, name, habits, children).trials()
-            yield from self._known[key]
 
-    def _digest(self, table: ContractTable) -> str:
-        found = self._digests.get(id(table))
-        if found is None:
-            found = self._digests[id(table)] = hashlib.sha256(repr(table).encode()).hexdigest()
-        return found
+class Moment:
+    """One schema, and what versions can do with it. `begin` opens the scope to try in, before the first trial."""
 
-
-class _Moment:
-    """One revision's schema, with a transaction to try things in that is begun when the first one is tried."""
-
-    def __init__(self, *, engine: Engine, conn: Connection, snapshot: Snapshot, stack: ExitStack) -> None:
-        self._engine, self._conn, self._snapshot, self._stack = engine, conn, snapshot, stack
-        self._reach = Reach(snapshot)
-        self._digests: dict[str, str] = {}
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        conn: Connection,
+        version_table: str,
+        role: str,
+        memory: Memory,
+        begin: Callable[[], object],
+    ) -> None:
+        self._engine, self._conn, self._memory, self._begin, self._role = engine, conn, memory, begin, role
+        self._snapshot = engine.catalog.snapshot(conn, version_table=version_table)
+        self._reach = Reach(self._snapshot, engine.trials.rights(conn, role))
+        self._tables = {table.name: table for table in self._snapshot.tables}
+        self._reached: dict[str, str] = {}
         self._planter: Planter | None = None
         self.exercised = 0
 
-    def reach(self, name: str) -> str:
-        """Return the digest of what statements about that table can meet."""
-        if name not in self._digests:
-            self._digests[name] = self._reach.digest(name)
-        return self._digests[name]
+    def trials(self, version: AppVersion, *, home: bool, only: Collection[str] = ()) -> Iterator[Trial]:
+        """Yield what that version cannot do with its tables, or with `only` those."""
+        mapped = {self._name(table): table for table in version.contract.tables}
+        for table in version.contract.tables:
+            if not only or self._name(table) in only:
+                yield from self._of_table(version, table, mapped, home=home)
 
-    def name_of(self, table: ContractTable) -> str:
-        """Return the table's name as the snapshot has it."""
+    def _of_table(
+        self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable], *, home: bool
+    ) -> tuple[Trial, ...]:
+        memory, name = self._memory, self._name(table)
+        children = known_children(version.contract, table, self._name)
+        parents = mapped.keys() & self._parents(name)
+        own = f"{memory.digest(table)} {sorted(children)} {sorted(parents)} {self._moved(table, mapped, parents)}"
+        reach = self._reach_of(name)
+        habits = memory.habits.get((version.name, name))
+        if habits is None and home:
+            habits = memory.at_home.get((own, reach))
+            if habits is None:
+                habits = self._exercise(table, name, Habits(), children, mapped).at_home()
+                memory.at_home[own, reach] = habits
+            memory.habits[version.name, name] = habits
+        habits = habits or Habits(keys=frozenset({*table.unique, table.primary_key}))
+        key = (own, reach, habits)
+        if key not in memory.known:
+            memory.known[key] = self._exercise(table, name, habits, children, mapped).trials()
+        return memory.known[key]
+
+    def _parents(self, name: str) -> frozenset[str]:
+        live = self._tables.get(name)
+        return frozenset(c.referenced_table for c in live.constraints if c.referenced_table) if live else frozenset()
+
+    def _moved(self, table: ContractTable, mapped: Mapping[str, ContractTable], parents: Collection[str]) -> list[str]:
+        """Return digests of the parents that the version's keys name, where they stand elsewhere by now."""
+        named_ = {(t.name, t.schema): name for name, t in mapped.items()}
+        believed = {named_.get((key.table, key.schema), "") for key in table.foreign_keys} - {"", *parents}
+        return sorted(self._memory.digest(mapped[name]) for name in believed)
+
+    def _reach_of(self, name: str) -> str:
+        if name not in self._reached:
+            self._reached[name] = self._reach.digest(name)
+        return self._reached[name]
+
+    def _name(self, table: ContractTable) -> str:
         return named(table.schema, table.name, self._conn.dialect.default_schema_name)
 
-    def exercise(
-        self, table: ContractTable, name: str, habits: Habits, children: frozenset[tuple[str, tuple[str, ...]]]
+    def _exercise(
+        self,
+        table: ContractTable,
+        name: str,
+        habits: Habits,
+        children: frozenset[tuple[str, tuple[str, ...]]],
+        mapped: Mapping[str, ContractTable],
     ) -> Exercise:
-        """Return the exercise of that table, ready to be done."""
         if self._planter is None:
-            self._stack.enter_context(self._engine.trials.trying(self._conn))
+            self._begin()
             self._planter = Planter(self._conn, self._snapshot)
         self.exercised += 1
         return Exercise(
             conn=self._conn,
-            planter=self._planter,
-            table=table,
-            name=name,
+            rows=Rows(planter=self._planter, table=table, name=name, mapped=mapped, habits=habits),
             classify=self._engine.classify,
-            habits=habits,
             known_children=children,
+            acting=lambda: self._engine.trials.acting(self._conn, self._role),
+            denial_counts=bool(self._role),
         )
 
 
 def named(schema: str | None, table: str, default: str | None) -> str:
-    """Return a table's name as a snapshot has it: qualified unless by the default schema."""
-    return table if schema in {None, "", default} else f"{schema}.{table}"
+    """Return a table's name as a snapshot has it: qualified unless by the schema that the engine begins with."""
+    owner = schema or default
+    return table if owner in _PLAIN else f"{owner}.{table}"
 
 
 def known_children(
@@ -138,11 +193,17 @@ def known_children(
 ) -> frozenset[tuple[str, tuple[str, ...]]]:
     """Return the foreign keys to that table whose children the version sees to itself when it deletes a row.
 
-    Those for which it relies on the server (ON DELETE ...) are none of them.
+    Those that it declares, unless it relies on the server for them (ON DELETE ...), and those behind a relationship of
+    its own: its mapper deletes or empties those rows first.
     """
-    return frozenset(
+    declared = {
         (name_of(child), key.columns)
         for child in contract.tables
         for key in child.foreign_keys
         if (key.table, key.schema) == (parent.name, parent.schema) and key.on_delete not in BY_SERVER
-    )
+    }
+    names = {table.full_name: name_of(table) for table in contract.tables}
+    related = {
+        (names.get(r.table, r.table), r.foreign) for r in parent.relationships if r.foreign and not r.passive_deletes
+    }
+    return frozenset(declared | related)

@@ -1,8 +1,9 @@
-"""Which operation of a revision made something stop working: the last one that speaks of what the server names."""
+"""Which operation of a revision made something stop working: its name, and a guess where nothing was seen."""
 
 from __future__ import annotations
 
 import re
+from enum import Enum
 
 from handrail.model.matrix import Trial
 from handrail.model.operation import Operation, Origin, RecordedRevision, Statement, StatementKind
@@ -23,8 +24,30 @@ _NOISE = frozenset(
 )
 
 
-def operation(trial: Trial, recorded: RecordedRevision) -> str:
-    """Return the operation in Alembic's words with its line, the SQL of one sent by itself; '' where none speaks of it.
+class Certainty(Enum):
+    """How much an operation has to say of a trial to be taken for its cause: its table, or what the message names."""
+
+    LIKELY = 1
+    NAMED = 4
+
+
+def operation_of(recorded: RecordedRevision, sql: str, place: int) -> str:
+    """Return the operation that sent the nth statement of the revision, in Alembic's words with its line.
+
+    The SQL of one sent by itself; of a revision that was recorded with other statements the SQL alone.
+    """
+    own = recorded.own_statements
+    at = own[place] if place < len(own) and own[place].sql == sql else next((s for s in own if s.sql == sql), None)
+    if at is None:
+        return _cut(sql)
+    if at.operation is None:
+        return _short(at)
+    each = recorded.operations[at.operation]
+    return _label(each, sql if each.name == "execute" else "")
+
+
+def operation(trial: Trial, recorded: RecordedRevision, certainty: Certainty) -> str:
+    """Return the operation that most likely did it, in the same words; '' where none says enough of it.
 
     What a quoted name of the server's message matches counts more than the table does; of equals the last one counts,
     since it left things as they are.
@@ -39,7 +62,7 @@ def operation(trial: Trial, recorded: RecordedRevision) -> str:
         points += 1 if points and schema else 0
         if points and points >= score:
             best, score = label, points
-    return best
+    return best if score >= certainty.value else ""
 
 
 def _candidates(recorded: RecordedRevision) -> list[tuple[str, set[str], bool]]:

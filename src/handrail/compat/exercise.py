@@ -2,90 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import StatementError
 
-from handrail.compat.attempt import message, undone
-from handrail.compat.bound_type import bound_type
-from handrail.compat.planting import CannotPlant, Planter, lightweight, settled
-from handrail.compat.values import furthest, value
+from handrail.compat.attempt import Failure, Swallowed, message, undone
+from handrail.compat.planting import CannotPlant, lightweight, settled
+from handrail.compat.rows import Habits, Rows, UniqueKey, unique_keys, unique_sets
+from handrail.compat.values import candidates, value
 from handrail.engines.base import Cause
-from handrail.model.contract import ContractColumn, ContractTable, Family, Source
+from handrail.model.contract import Source
 from handrail.model.matrix import Result, Trial
-from handrail.model.schema import Constraint, ConstraintKind, Table
+from handrail.model.schema import Constraint, Table
 
-#: What a server does with children by itself.
-BY_SERVER = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 Classify = Callable[[BaseException], Cause]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """What was found out about a version where it is at home, and holds at every other revision.
-
-    `keys` are the columns known to be unique there, `values` what passes the CHECKs there, `kept_short` the columns
-    whose furthest value was refused there already.
-    """
-
-    keys: frozenset[tuple[str, ...]] = frozenset()
-    values: tuple[tuple[str, Any], ...] = ()
-    kept_short: frozenset[str] = frozenset()
-    read_only: bool = False
+_MOST_CONDITIONS = 12
 
 
 @dataclass(kw_only=True)
 class Exercise:
-    """One table of a contract on one schema. `known` are the names of the keys' owners as the snapshot has them."""
+    """One table of a contract on one schema.
+
+    `known_children` are the foreign keys to it whose rows the version sees to itself. `acting` makes what is inside run
+    as the application's role; `denial_counts` is whether there is one: then a missing right is the version's trouble.
+    """
 
     conn: Connection
-    planter: Planter
-    table: ContractTable
-    name: str
+    rows: Rows
     classify: Classify
-    habits: Habits = field(default_factory=Habits)
     known_children: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
-
-    @property
-    def live(self) -> Table | None:
-        """The table as it is; None for a view, or where there is none."""
-        return self.planter.table(self.name)
+    acting: Callable[[], AbstractContextManager[None]] = nullcontext
+    denial_counts: bool = False
 
     @cached_property
     def target(self) -> sa.TableClause:
         """The table as the version's own statements name it."""
-        columns = [sa.column(c.name, bound_type(c.type)) for c in self.table.columns]
-        return sa.table(self.table.name, *columns, schema=self.table.schema)
+        return self.rows.target
 
     def at_home(self) -> Habits:
         """Return what the version is used to, found out on the schema that it was written for."""
-        keys = frozenset(_unique_of(self.live)) | {*self.table.unique, self.table.primary_key}
         self._prepare()
+        live, table = self.rows.live, self.rows.table
+        known = Habits(
+            keys=frozenset(unique_keys(live)) | {*table.unique, table.primary_key},
+            partial=frozenset(key for key in unique_sets(live) if key.conditional),
+            parents=frozenset(key.columns for key in self.rows.foreign_keys()),
+        )
+        self._use(known)
         try:
-            values = self._row({})
+            values = self.rows.row({})
         except CannotPlant:
-            return Habits(keys=keys)
+            return known
         chosen = dict(values)
-        free = frozenset(values) - self._key_columns()
+        free = frozenset(values) - self.rows.key_columns()
         insert = self._insert
-        settled(self.conn, self.live, chosen, free, lambda: insert(chosen))
-        differing = tuple((name, chosen[name]) for name in chosen if chosen[name] != values[name])
-        self.habits = Habits(keys=keys, values=differing)
-        far = self._far(())
-        short = frozenset(name for name, most in far.items() if self._refused({name: most}))
-        read_only = self.live is None and self._refused({})
-        return Habits(keys=keys, values=differing, kept_short=short, read_only=read_only)
+        settled(self.conn, live, chosen, free, lambda: insert(chosen))
+        self._use(known, values=tuple((name, chosen[name]) for name in chosen if chosen[name] != values[name]))
+        every = [*self.rows.furthest().items(), *self.rows.choices()]
+        refused = frozenset((name, str(each)) for name, each in every if self._refused({name: each}))
+        self._use(self.rows.habits, refused=refused, read_only=live is None and self._refused({}))
+        return self.rows.habits
 
     def trials(self) -> tuple[Trial, ...]:
         """Return what does not work, worst first; () where everything does."""
-        read = tuple(self._tried(Result.READ_FAILS, self._read))
-        if read or self.habits.read_only:
+        read = self._reads()
+        if read or self.rows.habits.read_only:
             return read
         self._prepare()
         found: list[Trial] = []
@@ -93,76 +79,121 @@ class Exercise:
             try:
                 found += step()
             except CannotPlant as exc:
-                found.append(Trial(result=Result.UNKNOWN, table=self.name, message=str(exc)))
+                found.append(Trial(result=Result.UNKNOWN, table=self.rows.name, message=str(exc)))
         return tuple(dict.fromkeys(found))
+
+    def _use(self, habits: Habits, **more: Any) -> None:
+        self.rows = replace(self.rows, habits=replace(habits, **more))
 
     def _prepare(self) -> None:
         """Plant the parents that rows may share, outside of any savepoint: once for all tables of this schema."""
-        for key in self._foreign_keys():
-            if key.referenced_table != self.name:
+        for key in self.rows.foreign_keys():
+            if key.referenced_table != self.rows.name:
                 with suppress(CannotPlant):  # whoever needs it says so
-                    self.planter.parent(key, {})
+                    self.rows.planter.parent(key, {})
 
-    def _read(self) -> None:
+    def _reads(self) -> tuple[Trial, ...]:
+        """SELECT every mapped column; where that fails each by itself, so that every culprit is named."""
         target = self.target
-        query = sa.select(target)
-        for name in self.table.primary_key:
-            column = self.table.column(name)
+        failed = tuple(self._tried(Result.READ_FAILS, lambda: self._select(target.c)))
+        if not failed or self._undone(lambda: self._select(())) is not None:
+            return failed
+        apart = [
+            trial
+            for column in target.c
+            for trial in self._tried(Result.READ_FAILS, partial(self._select, (column,)), column=column.name)
+        ]
+        return tuple(apart) or failed
+
+    def _select(self, columns: Iterable[sa.ColumnElement[Any]]) -> None:
+        target, table = self.target, self.rows.table
+        chosen = tuple(columns)
+        query = sa.select(*chosen, sa.literal_column("1")).select_from(target)
+        for name in table.primary_key if len(chosen) == len(target.c) else ():
+            column = table.column(name)
             if column is not None:
                 query = query.where(target.c[name] == value(column, 1))
-        self.conn.execute(query)
+        self._send(query)
 
     def _writes(self) -> Iterator[Trial]:
-        yield from self._tried(Result.WRITE_FAILS, lambda: self._insert_and_update(self._row({})))
-        plain = self._undone(lambda: self._insert(self._row({})))
-        if isinstance(plain, StatementError):
+        yield from self._tried(Result.WRITE_FAILS, lambda: self._insert_and_update(self.rows.row({})))
+        if self._unwritable():
             return
-        far = self._far(self.habits.kept_short)
+        yield from self._tried(Result.READ_FAILS, self._read_back)
+        far = self.rows.furthest()
         if far and self._refused(far):
             for name, most in far.items():
-                yield from self._tried(Result.WRITE_FAILS, self._writing({name: most}), column=name, lenient=True)
-        for column in self.table.columns:
-            if column.type.family is Family.ENUM and column.writable and column.constant is None:
-                for each in column.type.values:
-                    yield from self._tried(Result.WRITE_FAILS, self._writing({column.name: each}), column=column.name)
-            elif column.type.family is Family.BOOLEAN and column.writable:
-                yield from self._tried(
-                    Result.WRITE_FAILS, self._writing({column.name: True}), column=column.name, lenient=True
-                )
-        for key in _unique_of(self.live):
-            if not any(known and set(known) <= set(key) for known in self.habits.keys):
-                column_name = key[0] if key else ""
-                yield from self._tried(Result.WRITE_FAILS, lambda k=key: self._twice(k), column=column_name)  # type: ignore[misc]  # bound here
+                text = isinstance(most, str)
+                yield from self._tried(Result.WRITE_FAILS, self._writing({name: most}), column=name, lenient=not text)
+        for name, each in self.rows.choices():
+            yield from self._tried(Result.WRITE_FAILS, self._writing({name: each}), column=name)
+        for key in unique_sets(self.rows.live):
+            if not self._known(key):
+                yield from self._equal(key)
+
+    def _read_back(self) -> None:
+        """SELECT a row that the version wrote itself, and make of it what its mapper makes."""
+        key = self.rows.table.primary_key
+        if not key:
+            return
+        query = sa.select(self.target).where(*self._same(self._inserted()))
+        try:
+            self._send(query).all()
+        except (TypeError, ValueError, LookupError, ArithmeticError) as exc:  # of the result processors of its types
+            raise Swallowed(f"a row cannot be read back: {type(exc).__name__}: {exc}") from exc
+
+    def _known(self, key: UniqueKey) -> bool:
+        """Whether the version lives with that key already, by another of fewer columns or under that condition."""
+        habits = self.rows.habits
+        return key in habits.partial or any(known and set(known) <= set(key.columns) for known in habits.keys)
+
+    def _equal(self, key: UniqueKey) -> Iterator[Trial]:
+        """Write two rows that are equal in that key; of a partial one, rows for which its condition may hold."""
+        column = key.columns[0] if key.columns else ""
+        for chosen in self._meeting(key.condition):
+            if self._refused(chosen):
+                continue
+            twice = partial(self._twice, key.columns, chosen)
+            failed = tuple(self._tried(Result.WRITE_FAILS, twice, column=column))
+            if failed:
+                yield failed[0]
+                return
+
+    def _meeting(self, condition: str) -> list[dict[str, Any]]:
+        """Return values under which the condition may hold: those that its text names, NULL, and both truths."""
+        found: list[dict[str, Any]] = [{}]
+        columns = [c for c in self.rows.table.columns if c.writable and c.constant is None and c.name in condition]
+        for column in columns:
+            held = (None,) if column.nullable else ()
+            found += [{column.name: each} for each in (*candidates(condition), True, *held)]
+        if len(columns) > 1:
+            found.append({column.name: None for column in columns if column.nullable})
+        return found[:_MOST_CONDITIONS]
 
     def _minimal(self) -> Iterator[Trial]:
         def least() -> None:
-            row = self._row({})
-            sent = {}
-            for column in self.table.minimal():
-                empty = column.nullable and column.given_by is Source.NOTHING
-                plain = column.python_default
-                sent[column.name] = None if empty else row.get(column.name) if plain is None else plain
-            self._insert(sent)
+            columns = self.rows.table.minimal()
+            empty = {c.name: None for c in columns if c.nullable and c.given_by is Source.NOTHING}
+            plain = {c.name: c.python_default for c in columns if c.python_default is not None}
+            row = self.rows.row({**empty, **plain})
+            self._insert({c.name: row[c.name] for c in columns})
 
         yield from self._tried(Result.MINIMAL_INSERT_FAILS, least)
 
     def _deletes(self) -> Iterator[Trial]:
-        if not self.table.primary_key:
+        if not self.rows.table.primary_key:
             return
-        incoming = [(child, key) for child, key in self.planter.incoming(self.name) if not self._handled(child, key)]
-        if not incoming:
+        incoming = self.rows.planter.incoming(self.rows.name)
+        unseen = [(child, key) for child, key in incoming if (child.name, key.columns) not in self.known_children]
+        if not unseen:
             yield from self._unless_unwritable(lambda: self._delete(self._inserted()))
-        for child, key in incoming:
+        for child, key in unseen:
             yield from self._unless_unwritable(self._deleting(child, key))
-
-    def _handled(self, child: Table, key: Constraint) -> bool:
-        """Whether the version knows that key and sees to the children itself."""
-        return (child.name, key.columns) in self.known_children
 
     def _deleting(self, child: Table, key: Constraint) -> Callable[[], None]:
         def code() -> None:
             row = self._inserted()
-            live = self.live
+            live = self.rows.live
             assert live is not None
             raw, bound = lightweight(live), self.target.c
             found = self.conn.execute(
@@ -170,132 +201,68 @@ class Exercise:
                     *(raw.c[name] == sa.bindparam(None, row[name], bound[name].type) for name in row)
                 )
             ).one()
-            self.planter.plant(child.name, dict(zip(key.columns, found, strict=True)), key.columns)
+            self.rows.planter.plant(child.name, dict(zip(key.columns, found, strict=True)), key.columns)
             self._delete(row)
 
         return code
 
     def _unless_unwritable(self, code: Callable[[], None]) -> Iterator[Trial]:
         """Exercise a DELETE where a row can be made for it; where none can, the writes have told already."""
-        if isinstance(self._undone(self._inserted), StatementError):
+        if self._unwritable():
             return
         yield from self._tried(Result.DELETE_FAILS, code)
 
+    def _unwritable(self) -> bool:
+        return isinstance(self._undone(self._inserted), Failure) if self.rows.table.primary_key else self._refused({})
+
     def _inserted(self) -> Mapping[str, Any]:
-        row = self._row({})
-        target = self.target
-        key = [target.c[name] for name in self.table.primary_key]
-        found = self.conn.execute(target.insert().values(**row).returning(*key)).one()
-        return dict(zip(self.table.primary_key, found, strict=True))
+        return self._insert_returning(self.rows.row({}))
+
+    def _insert_returning(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        key = self.rows.table.primary_key
+        insert = self.target.insert().values(**row)
+        found = self._send(insert.returning(*(self.target.c[k] for k in key))).one()
+        return dict(zip(key, found, strict=True))
 
     def _delete(self, row: Mapping[str, Any]) -> None:
-        self.conn.execute(self.target.delete().where(*self._same(row)))
+        self._send(self.target.delete().where(*self._same(row)))
 
     def _same(self, row: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-        target = self.target
-        return [target.c[name] == row[name] for name in self.table.primary_key]
+        return [self.target.c[name] == row[name] for name in self.rows.table.primary_key]
 
     def _insert(self, row: Mapping[str, Any]) -> None:
-        self.conn.execute(self.target.insert().values(**row))
+        self._send(self.target.insert().values(**row))
 
     def _insert_and_update(self, row: dict[str, Any]) -> None:
-        target = self.target
-        key = [target.c[name] for name in self.table.primary_key]
-        insert = target.insert().values(**row)
-        if not key:
-            self.conn.execute(insert)
+        if not self.rows.table.primary_key:
+            self._insert(row)
             return
-        found = self.conn.execute(insert.returning(*key)).one()
-        fixed = self._key_columns() | {name for name, _ in self.habits.values}
-        other = {
-            c.name: value(c, next(self.planter.numbers))
-            for c in self.table.columns
-            if c.name in row and c.name not in fixed and c.constant is None
-        }
+        stored = self._insert_returning(row)
+        other = self.rows.other()
         if other:
-            same = self._same(dict(zip(self.table.primary_key, found, strict=True)))
-            self.conn.execute(target.update().where(*same).values(**other))
+            done = self._send(self.target.update().where(*self._same(stored)).values(**other))
+            if self.rows.table.mapped and done.rowcount == 0:
+                raise Swallowed("UPDATE matched no row, though it is there: a trigger, rule or policy swallowed it")
+
+    def _send(self, statement: sa.Executable) -> sa.CursorResult[Any]:
+        with self.acting():
+            return self.conn.execute(statement)
 
     def _writing(self, chosen: Mapping[str, Any]) -> Callable[[], None]:
-        return lambda: self._insert({**self._row(chosen), **chosen})
+        return lambda: self._insert({**self.rows.row(chosen), **chosen})
 
     def _refused(self, chosen: Mapping[str, Any]) -> bool:
-        return isinstance(self._undone(self._writing(chosen)), StatementError)
+        return isinstance(self._undone(self._writing(chosen)), Failure)
 
-    def _twice(self, key: tuple[str, ...]) -> None:
-        first = self._row({})
-        known = {name for columns in self.habits.keys for name in columns if name not in key}
+    def _twice(self, key: tuple[str, ...], chosen: Mapping[str, Any]) -> None:
+        first = {**self.rows.row(chosen), **chosen}
+        known = {name for columns in self.rows.habits.keys for name in columns if name not in key}
         self._insert(first)
-        second = self._row({})
+        second = {**self.rows.row(chosen), **chosen}
         self._insert({name: second[name] if name in known else first[name] for name in first})
 
-    def _far(self, without: frozenset[str] | tuple[()]) -> dict[str, Any]:
-        fixed = self._key_columns() | {name for name, _ in self.habits.values}
-        return {
-            c.name: most
-            for c in self.table.columns
-            if self._sent(c)
-            and c.constant is None
-            and c.name not in fixed
-            and c.name not in without
-            and (most := furthest(c.type)) is not None
-        }
-
-    def _sent(self, column: ContractColumn) -> bool:
-        serial = column.given_by is Source.SERVER and column.server_default is None
-        return column.writable and not serial
-
-    def _row(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a value for every column that the version can write, its parents planted. Raises CannotPlant."""
-        number = next(self.planter.numbers)
-        row = {c.name: value(c, number) for c in self.table.columns if self._sent(c)}
-        row.update({name: text for name, text in self.habits.values if name in row})
-        row.update(chosen)
-        alone = {name for columns in (self.table.primary_key, *_unique_of(self.live)) for name in columns}
-        for key in self._foreign_keys():
-            if not set(key.columns) <= row.keys():
-                continue
-            if key.referenced_table == self.name:
-                row.update({mine: self._own(row, mine, theirs) for mine, theirs in _pairs(key)})
-                continue
-            own = number if alone.intersection(key.columns) else 0
-            found = self.planter.parent(key, {}, own=own)
-            row.update({name: self._as_written(name, found[name]) for name in key.columns})
-        return row
-
-    def _own(self, row: Mapping[str, Any], mine: str, theirs: str) -> Any:
-        column = self.table.column(mine)
-        return None if column is not None and column.nullable else row.get(theirs)
-
-    def _as_written(self, name: str, found: Any) -> Any:
-        column = self.table.column(name)
-        family = column.type.family if column else Family.OTHER
-        if family is Family.STRING and not isinstance(found, str):
-            return str(found)
-        return int(found) if family is Family.INTEGER and isinstance(found, str) and found.isdigit() else found
-
-    def _foreign_keys(self) -> list[Constraint]:
-        if self.live is not None:
-            return [c for c in self.live.constraints if c.kind is ConstraintKind.FOREIGN_KEY]
-        return [
-            Constraint(
-                name="",
-                kind=ConstraintKind.FOREIGN_KEY,
-                definition="",
-                columns=key.columns,
-                referenced_table=f"{key.schema}.{key.table}" if key.schema else key.table,
-                referenced_columns=key.referenced,
-            )
-            for key in self.table.foreign_keys
-            if self.planter.table(f"{key.schema}.{key.table}" if key.schema else key.table)
-        ]
-
-    def _key_columns(self) -> set[str]:
-        keys = (*(k.columns for k in self._foreign_keys()), self.table.primary_key)
-        return {name for columns in keys for name in columns}
-
     def _undone(self, code: Callable[[], object]) -> object:
-        with self.planter.tentative():
+        with self.rows.planter.tentative():
             return undone(self.conn, code)
 
     def _tried(
@@ -303,23 +270,11 @@ class Exercise:
     ) -> Iterator[Trial]:
         """Yield a trial where `code` fails; a `lenient` one passes over a constraint: that value may never be sent."""
         done = self._undone(code)
-        if not isinstance(done, StatementError):
+        if not isinstance(done, Failure):
             return
         cause = self.classify(done)
         if lenient and cause is Cause.CONSTRAINT:
             return
-        if cause is Cause.DENIED:
-            yield Trial(result=Result.UNKNOWN, table=self.name, column=column, message=message(done))
-            return
-        yield Trial(result=result, table=self.name, column=column, message=message(done))
-
-
-def _pairs(key: Constraint) -> Iterator[tuple[str, str]]:
-    return iter(zip(key.columns, key.referenced_columns, strict=True))
-
-
-def _unique_of(table: Table | None) -> list[tuple[str, ...]]:
-    if table is None:
-        return []
-    keys = [c.columns for c in table.constraints if c.kind in {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY}]
-    return list(dict.fromkeys([*keys, *(i.columns for i in table.indexes if i.unique and i.valid)]))
+        if cause is Cause.DENIED and not self.denial_counts:
+            result = Result.UNKNOWN
+        yield Trial(result=result, table=self.rows.name, column=column, message=message(done))

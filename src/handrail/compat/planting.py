@@ -9,9 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import StatementError
 
-from handrail.compat.attempt import kept, message, undone
+from handrail.compat.attempt import Failure, kept, message, undone
 from handrail.compat.bound_type import Verbatim
 from handrail.compat.values import candidates, written
 from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, Table
@@ -29,7 +28,7 @@ class Planter:
     """Plants rows in one transaction; parents that are to be no particular ones are planted once."""
 
     def __init__(self, conn: Connection, snapshot: Snapshot) -> None:
-        self._conn = conn
+        self.conn = conn
         self._tables = {table.name: table for table in snapshot.tables}
         types = [thing for thing in snapshot.objects if thing.kind in {"enum", "domain"}]
         # A column's type is named with its schema, the type itself without that of the search_path.
@@ -83,16 +82,16 @@ class Planter:
         finally:
             self._depth -= 1
         target = lightweight(table)
-        done = kept(self._conn, lambda: self._insert(target, values, wanted))
-        if isinstance(done, StatementError):
+        done = kept(self.conn, lambda: self._insert(target, values, wanted))
+        if isinstance(done, Failure):
             free = frozenset(values) - frozenset(given)
-            if not settled(self._conn, table, values, free, lambda: self._insert(target, values, wanted)):
+            if not settled(self.conn, table, values, free, lambda: self._insert(target, values, wanted)):
                 raise CannotPlant(f"no row of {name} could be planted: {message(done)}")
             done = self._insert(target, values, wanted)
         return done
 
     def _insert(self, target: sa.TableClause, values: Mapping[str, Any], wanted: tuple[str, ...]) -> Mapping[str, Any]:
-        row = self._conn.execute(target.insert().values(**values).returning(*(target.c[w] for w in wanted)))
+        row = self.conn.execute(target.insert().values(**values).returning(*(target.c[w] for w in wanted)))
         return dict(zip(wanted, row.one(), strict=True))
 
     def _values(self, table: Table, given: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
@@ -100,17 +99,25 @@ class Planter:
         needed = {c.name for c in table.columns if _needed(c)} | {
             c.name for c in table.columns if c.name in wanted and c.default is None and not c.identity
         }
+        itself: list[tuple[str, str]] = []
         alone = {name for index in table.indexes if index.unique for name in index.columns}
         for key in table.constraints:
             if key.kind is not ConstraintKind.FOREIGN_KEY or set(key.columns) <= values.keys():
                 continue
-            if needed.intersection(key.columns):
+            if key.referenced_table == table.name:
+                itself += zip(key.columns, key.referenced_columns, strict=True)
+            elif needed.intersection(key.columns):
                 own = next(self.numbers) if alone.intersection(key.columns) else 0
                 values.update(self.parent(key, values, own=own))
         number = next(self.numbers)
         for column in table.columns:
             if column.name in needed and column.name not in values and not _by_itself(table, column):
                 values[column.name] = written(column.type, number, self._objects)
+        for mine, theirs in itself:  # the first row can only name itself
+            if mine in needed and mine not in given:
+                types = {column.name: column.type for column in table.columns}
+                values.setdefault(theirs, written(types[theirs], number, self._objects))
+                values[mine] = values[theirs]
         return values
 
 
@@ -150,9 +157,9 @@ def settled(
     checks = [c for c in table.constraints if c.kind is ConstraintKind.CHECK] if table else []
     for _ in range(_ROUNDS):
         failed = undone(conn, write)
-        if not isinstance(failed, StatementError):
+        if not isinstance(failed, Failure):
             return True
-        said = str(failed.orig)
+        said = message(failed)
         broken = next((c for c in checks if (c.name or c.definition) in said), None)
         if broken is None or not _improved(conn, broken, values, free, write):
             return False
@@ -174,7 +181,7 @@ def _improved(
                 continue
             values[column] = str(candidate) if isinstance(before, str) else candidate
             failed = undone(conn, write)
-            if not isinstance(failed, StatementError) or (check.name or check.definition) not in str(failed.orig):
+            if not isinstance(failed, Failure) or (check.name or check.definition) not in message(failed):
                 return True
         values[column] = before
     return False

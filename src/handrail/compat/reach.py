@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 
 from handrail.model.schema import Snapshot
 
@@ -11,12 +12,12 @@ _WORD = re.compile(r"\w+")
 
 
 class Reach:
-    """The names of one schema and what each of them mentions."""
+    """The names of one schema and what each of them mentions; `rights` of names count where they may differ."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, rights: Mapping[str, str]) -> None:
         texts = {f"table {t.name}": (t.name, repr(t)) for t in snapshot.tables}
         texts |= {f"{o.kind} {o.name}": (o.name, o.definition) for o in snapshot.objects}
-        self._texts = {key: text for key, (_, text) in texts.items()}
+        self._texts = {key: f"{text} {rights.get(name, '')}" for key, (name, text) in texts.items()}
         self._named: dict[str, list[str]] = {}
         for key, (name, _) in texts.items():
             self._named.setdefault(_last(name), []).append(key)

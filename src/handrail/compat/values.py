@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,20 +19,36 @@ _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 #: What follows the base type in a domain's definition.
 _DOMAIN_ENDS = re.compile(r" not null| default | \S+ check ", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.'])-?\d+(?:\.\d+)?(?![\w'])")
-#: What types of servers take that no class of SQLAlchemy's core stands for; %d is the number of the row.
-_WRITTEN = (
-    ("inet", "10.0.0.%d"),
-    ("cidr", "10.0.%d.0/24"),
-    ("macaddr", "00:00:00:00:00:%02d"),
-    ("tsvector", "a%d"),
-    ("ltree", "a%d"),
-    ("hstore", "a=>%d"),
-    ("point", "(%d,0)"),
-    ("range", "empty"),
-    ("bit", "1"),
-    ("money", "%d"),
-    ("xml", "<a>%d</a>"),
-    ("vector", "[%d]"),
+_Nth = Callable[[int], str]
+#: What types of servers take that no class of SQLAlchemy's core stands for, by a part of their name; first one wins.
+_WRITTEN: tuple[tuple[str, _Nth], ...] = (
+    ("inet", lambda n: f"10.{n // 65536 % 256}.{n // 256 % 256}.{n % 256}"),
+    ("cidr", lambda n: f"10.{n // 256 % 256}.{n % 256}.0/24"),
+    ("macaddr8", lambda n: f"00:00:00:00:00:{n // 65536 % 256:02x}:{n // 256 % 256:02x}:{n % 256:02x}"),
+    ("macaddr", lambda n: f"00:00:00:{n // 65536 % 256:02x}:{n // 256 % 256:02x}:{n % 256:02x}"),
+    ("tsvector", lambda n: f"a{n}"),
+    ("tsquery", lambda n: f"a{n}"),
+    ("ltree", lambda n: f"a{n}"),
+    ("hstore", lambda n: f"a=>{n}"),
+    ("point", lambda n: f"({n},0)"),
+    ("int4range", lambda n: f"[{n},{n}]"),
+    ("int8range", lambda n: f"[{n},{n}]"),
+    ("numrange", lambda n: f"[{n},{n}]"),
+    ("daterange", lambda n: f"[{_DAY + timedelta(days=n)},{_DAY + timedelta(days=n)}]"),
+    ("multirange", lambda _: "{}"),
+    ("tstzrange", lambda n: f"[{_DAY + timedelta(days=n)} 00:00+00,{_DAY + timedelta(days=n)} 12:00+00]"),
+    ("tsrange", lambda n: f"[{_DAY + timedelta(days=n)} 00:00,{_DAY + timedelta(days=n)} 12:00]"),
+    ("range", lambda _: "empty"),
+    ("money", str),
+    ("xml", lambda n: f"<a>{n}</a>"),
+    ("vector", lambda n: f"[{n}]"),
+    ("interval", lambda n: f"{n} minutes"),
+    ("bool", lambda _: "true"),
+    ("uuid", lambda n: f"00000000-0000-0000-0000-{n:012d}"),
+    ("json", lambda n: f'{{"n": {n}}}'),
+    ("bytea", lambda n: f"h{n}"),
+    ("time without", lambda n: f"12:{n // 60 % 60:02d}:{n % 60:02d}"),
+    ("time with", lambda n: f"12:{n // 60 % 60:02d}:{n % 60:02d}+00"),
 )
 
 
@@ -112,26 +128,18 @@ def written(type_text: str, number: int, objects: Mapping[str, SchemaObject] | N
     if text.endswith("[]"):
         return "{}"
     size = re.search(r"\((\d+)", text)
-    for name, pattern in (*_WRITTEN, *_COMMON):
-        if name in text:
-            return pattern % number if "%" in pattern else pattern
+    if text.startswith("bit"):
+        return "1" * (int(size[1]) if size and "varying" not in text else 1)
+    if not text.startswith("timestamp"):
+        for name, nth in _WRITTEN:
+            if name in text:
+                return nth(number)
     if re.search(r"int|serial|numeric|decimal|real|double|float", text):
         return str(number)
     if "date" in text or "timestamp" in text:
         moment = datetime(2026, 1, 1) + timedelta(minutes=number)  # noqa: DTZ001 - a text for a column of any zone
         return (_DAY + timedelta(days=number)).isoformat() if text == "date" else moment.isoformat(" ")
     return short_text(number, int(size[1]) if size else None)
-
-
-_COMMON = (
-    ("interval", "%d minutes"),
-    ("bool", "true"),
-    ("uuid", "00000000-0000-0000-0000-%012d"),
-    ("json", '{"n": %d}'),
-    ("bytea", "h%d"),
-    ("time without", "12:00:%02d"),
-    ("time with", "12:00:%02d+00"),
-)
 
 
 def candidates(check: str) -> tuple[Any, ...]:

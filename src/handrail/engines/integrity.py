@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -67,3 +67,15 @@ class Trials(Protocol):
 
     def trying(self, conn: Connection) -> AbstractContextManager[None]:
         """Begin a transaction in which constraints are checked at once; what is inside is rolled back at the end."""
+
+    def within(self, conn: Connection) -> AbstractContextManager[bool]:
+        """Do the same in the middle of a transaction, which goes on at the end; False where that cannot be."""
+
+    def ordinary(self, conn: Connection, role: str) -> bool:
+        """Return whether there is such a role and its rights count: a superuser's do not."""
+
+    def rights(self, conn: Connection, role: str) -> Mapping[str, str]:
+        """Return a text of the rights on each relation, by its name in a snapshot; {} for no role. Reads only."""
+
+    def acting(self, conn: Connection, role: str) -> AbstractContextManager[None]:
+        """Run what is inside with the rights of that role, '' for those of the session. In a savepoint of its own."""

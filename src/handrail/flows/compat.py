@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from handrail.compat.assembly import matrix
-from handrail.compat.board import Board, Seen
+from sqlalchemy import Connection, make_url
+
+from handrail.compat import acting
+from handrail.compat.assembly import Assembly
+from handrail.compat.board import Board, Memory, Seen
+from handrail.compat.tracing import Tracer
 from handrail.engines.base import Purpose
 from handrail.errors import Exit, NotVerified, UsageRefused
 from handrail.flows import expected, observing, versions
 from handrail.flows.ports import Ports
 from handrail.history import record
+from handrail.host.urls import resolve
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import CompatFacts, Matrix, begun_in
 from handrail.model.needs import Needs
@@ -18,6 +25,8 @@ from handrail.model.operation import RecordedRevision
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction
 from handrail.model.verdict import Unsupported, Verdict
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +93,62 @@ def status(matrix_: Matrix) -> Exit:
 def _executed(ports: Ports, chosen: tuple[AppVersion, ...], *, every_pair: bool) -> Matrix | Unsupported:
     with ports.engine.connect(Purpose.READ) as conn:
         needs = ports.engine.needs(conn)
-    seen = expected.replayed(
-        ports,
-        ports.graph.heads,
-        needs=needs,
-        begin=lambda: Board(
-            versions=chosen, applied=ports.graph.applied, version_table=ports.version_table, everywhere=every_pair
-        ),
-    )
-    return seen if isinstance(seen, Unsupported) else matrix(chosen, seen, _Reader(ports, needs, seen).read)
+        role = _application_role(ports, conn)
+    return _Execution(ports, chosen, acting.needing(needs, role), role).matrix(every_pair=every_pair)
+
+
+def _application_role(ports: Ports, conn: Connection) -> str:
+    """Return the role that the application connects as, '' where it is the one that migrates, or a superuser."""
+    environment = ports.environment
+    if not environment.migration_url:
+        return ""
+    url = make_url(resolve(environment.url, environment=environment.name, root=ports.settings.root))
+    name = url.username or ""
+    return name if name != ports.engine.url.username and ports.engine.trials.ordinary(conn, name) else ""
+
+
+class _Execution:
+    """Replays of one history, each with a watcher of its own."""
+
+    def __init__(self, ports: Ports, versions: tuple[AppVersion, ...], needs: Needs, role: str) -> None:
+        self._ports, self._versions, self._needs, self._role = ports, versions, needs, role
+        self._memory = Memory()
+
+    def matrix(self, *, every_pair: bool) -> Matrix | Unsupported:
+        """Return the matrix, or why it cannot be had."""
+        seen = self._replayed(lambda: self._board(everywhere=False))
+        if every_pair and not isinstance(seen, Unsupported):
+            seen = self._replayed(lambda: self._board(everywhere=True))
+        if isinstance(seen, Unsupported):
+            return seen
+        assembly = Assembly(versions=self._versions, seen=seen, recorded=_Reader(self._ports, self._needs, seen).read)
+        unclear = assembly.unclear()
+        if unclear:
+            looks = self._replayed(lambda: self._tracer(unclear))
+            assembly.looks = {} if isinstance(looks, Unsupported) else looks
+        return assembly.matrix()
+
+    def _replayed(self, begin: Callable[[], expected.Watcher[T]]) -> T | Unsupported:
+        return expected.replayed(self._ports, self._ports.graph.heads, needs=self._needs, begin=begin)
+
+    def _board(self, *, everywhere: bool) -> Board:
+        return Board(
+            versions=self._versions,
+            applied=self._ports.graph.applied,
+            version_table=self._ports.version_table,
+            role=self._role,
+            everywhere=everywhere,
+            memory=self._memory,
+        )
+
+    def _tracer(self, wanted: Mapping[str, Mapping[str, frozenset[str]]]) -> Tracer:
+        return Tracer(
+            versions={version.name: version for version in self._versions},
+            wanted=wanted,
+            version_table=self._ports.version_table,
+            role=self._role,
+            memory=self._memory,
+        )
 
 
 class _Reader:

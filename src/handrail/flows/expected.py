@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -34,14 +35,16 @@ class _Unwatched:
 
     def __init__(self, statements: Statements) -> None:
         self.roles: set[str] = set()
+        self.heard: Callable[[str], None] = lambda _sql: None
         self._statements = statements
 
     def before(self, sql: str, *, origin: Origin, autocommit: bool) -> bool:  # noqa: ARG002 - the protocol's names
         self.roles |= self._statements.roles_made(sql)
         return True
 
-    def after(self, sql: str, *, origin: Origin, autocommit: bool) -> None:
-        """Nothing follows."""
+    def after(self, sql: str, *, origin: Origin, autocommit: bool) -> None:  # noqa: ARG002 - the protocol's names
+        if origin is Origin.REVISION:
+            self.heard(sql)
 
     def before_commit(self) -> None:
         """Nothing is owed."""
@@ -77,6 +80,9 @@ def replayed(ports: Ports, heads: tuple[str, ...], *, needs: Needs, begin: Calla
 class Watcher(Protocol[T_co]):
     """Looks at a database while a history is replayed in it."""
 
+    def sent(self, engine: Engine, conn: Connection, revision: Revision, sql: str) -> None:
+        """Hear that a statement of the revision was run on `conn`, in the transaction it is in."""
+
     def after(self, engine: Engine, conn: Connection, revision: Revision, heads: tuple[str, ...]) -> None:
         """Hear that the revision was run and committed on `conn`, and which rows the version table has."""
 
@@ -89,6 +95,9 @@ class _Last:
 
     def __init__(self, ports: Ports) -> None:
         self._version_table = ports.version_table
+
+    def sent(self, engine: Engine, conn: Connection, revision: Revision, sql: str) -> None:
+        """Nothing is looked at on the way."""
 
     def after(self, engine: Engine, conn: Connection, revision: Revision, heads: tuple[str, ...]) -> None:
         """Nothing is looked at on the way."""
@@ -136,6 +145,7 @@ def _replay(
         driver = execute.Driver(conn, project=ports.project, graph=ports.graph, env=ports.env)
         for revision in way:
             engine.before_step(conn)
+            hooks.heard = partial(watcher.sent, engine, conn, revision)
             raised = driver.run(revision, Direction.UPGRADE, hooks=hooks, heads=heads)
             engine.after_step(conn)
             if raised is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import MetaData, Table
 from sqlalchemy.exc import CompileError
-from sqlalchemy.orm import configure_mappers
+from sqlalchemy.orm import RelationshipDirection, configure_mappers
 from sqlalchemy.orm.mapper import _all_registries
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -25,8 +25,8 @@ from handrail.model.contract import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Dialect
-    from sqlalchemy.orm import Mapper
+    from sqlalchemy import Column, Dialect, Index
+    from sqlalchemy.orm import Mapper, RelationshipProperty
 
 #: Widest first: a class is looked for among the bases in this order, so that the nearest kind wins.
 _FAMILIES: tuple[tuple[type[Any], Family], ...] = (
@@ -82,7 +82,7 @@ def contract(metadata: tuple[MetaData, ...], dialect: Dialect) -> Contract:
 
 def _table(table: Table, mappers: list[Mapper[Any]], dialect: Dialect) -> ContractTable:
     columns = [c for c in table.columns if not mappers or any(m.columns.contains_column(c) for m in mappers)]
-    unique = [tuple(c.name for c in i.columns) for i in table.indexes if i.unique and i.columns]
+    unique = [tuple(c.name for c in i.columns) for i in table.indexes if i.unique and i.columns and _whole(i)]
     unique += [tuple(c.name for c in u.columns) for u in table.constraints if isinstance(u, sa.UniqueConstraint)]
     counters = [m.version_id_col.name for m in mappers if m.version_id_col is not None]
     return ContractTable(
@@ -99,17 +99,32 @@ def _table(table: Table, mappers: list[Mapper[Any]], dialect: Dialect) -> Contra
     )
 
 
+def _whole(index: Index) -> bool:
+    """Whether the index holds for every row and for nothing but columns."""
+    options = index.dialect_options
+    partial = any(options[name].get("where") is not None for name in ("postgresql", "sqlite"))
+    return not partial and all(isinstance(expression, sa.Column) for expression in index.expressions)
+
+
 def _relationships(mapper: Mapper[Any]) -> list[ContractRelationship]:
     return [
         ContractRelationship(
             name=f"{mapper.class_.__name__}.{r.key}",
             table=str(getattr(r.target, "fullname", "")),
+            foreign=_children(r),
             cascade=tuple(sorted(r.cascade)),
             passive_deletes=bool(r.passive_deletes),
         )
         for r in sorted(mapper.relationships, key=lambda r: r.key)
         if r.parent is mapper and not r.viewonly
     ]
+
+
+def _children(relationship: RelationshipProperty[Any]) -> tuple[str, ...]:
+    """Return the columns of the children of a one-to-many relationship, () for any other."""
+    if relationship.direction is not RelationshipDirection.ONETOMANY:
+        return ()
+    return tuple(remote.name for _, remote in relationship.synchronize_pairs)
 
 
 def _key(key: sa.ForeignKeyConstraint) -> ContractKey:
@@ -139,6 +154,7 @@ def _column(column: Column[Any], mappers: list[Mapper[Any]], dialect: Dialect) -
         server_default=_text(default, dialect) if isinstance(default, sa.DefaultClause) else None,
         python_default=_plain(column.default),
         constant=constant,
+        identities=tuple(sorted({str(each) for m in mappers for each in _identities(m, column)} - {constant})),
         deferred=any(p.deferred for m in mappers if (p := _property(m, column)) is not None),
     )
 
@@ -152,6 +168,13 @@ def _identity(mapper: Mapper[Any], column: Column[Any]) -> str | None:
     if mapper.polymorphic_on is not column or mapper.polymorphic_identity is None:
         return None
     return str(mapper.polymorphic_identity)
+
+
+def _identities(mapper: Mapper[Any], column: Column[Any]) -> list[object]:
+    """Return the names of the mapper's subclasses, where that column holds them."""
+    if mapper.polymorphic_on is not column:
+        return []
+    return [m.polymorphic_identity for m in mapper.self_and_descendants if m.polymorphic_identity is not None]
 
 
 def _property(mapper: Mapper[Any], column: Column[Any]) -> Any:
@@ -175,9 +198,11 @@ def _text(default: sa.DefaultClause, dialect: Dialect) -> str:
 
 
 def _type(kind: TypeEngine[Any], dialect: Dialect) -> ContractType:
-    decorated = isinstance(kind, TypeDecorator)
-    actual: Any = kind.load_dialect_impl(dialect) if isinstance(kind, TypeDecorator) else kind
-    actual = actual.impl_instance if isinstance(actual, TypeDecorator) else actual
+    actual: Any = kind
+    while isinstance(actual, TypeDecorator) and not isinstance(actual, sa.Interval):  # native where an engine has one
+        decorated, actual = actual, actual.load_dialect_impl(dialect)
+        if actual is decorated:
+            break
     variant = actual._variant_mapping.get(dialect.name) if hasattr(actual, "_variant_mapping") else None  # noqa: SLF001 - what with_variant() made
     actual = variant if variant is not None else actual
     family = _family(actual)
@@ -190,7 +215,7 @@ def _type(kind: TypeEngine[Any], dialect: Dialect) -> ContractType:
         precision=getattr(actual, "precision", None) if family is Family.NUMERIC else None,
         scale=getattr(actual, "scale", None) if family is Family.NUMERIC else None,
         timezone=bool(getattr(actual, "timezone", False)),
-        values=tuple(actual.enums) if enum and not decorated else tuple(getattr(actual, "enums", ())),
+        values=tuple(actual.enums) if enum else (),
         type_name=(actual.name or "") if enum else "",
         type_schema=actual.schema if enum else None,
         native=bool(getattr(actual, "native_enum", True)),

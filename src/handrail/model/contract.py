@@ -69,7 +69,8 @@ class ContractColumn:
     """One column that the version maps.
 
     `server_default` is the SQL of the default that it relies on, `python_default` the plain value that its mapper sends
-    where the application gives none. `constant` is the only value it ever sends, the name of a subclass.
+    where the application gives none. `constant` is the value that its mapper always sends, the name of a class,
+    `identities` are those of its subclasses.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ContractColumn:
     server_default: str | None = None
     python_default: str | int | float | bool | None = None
     constant: str | None = None
+    identities: tuple[str, ...] = ()
     deferred: bool = False
 
     @property
@@ -100,10 +102,14 @@ class ContractKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractRelationship:
-    """A relationship() of the mapper, with what it does when its parent is deleted."""
+    """A relationship() of the mapper, with what it does when its parent is deleted.
+
+    `foreign` are the columns of `table` that name the parent, () where it is the other way round or by a third table.
+    """
 
     name: str
     table: str
+    foreign: tuple[str, ...] = ()
     cascade: tuple[str, ...] = ()
     passive_deletes: bool = False
 

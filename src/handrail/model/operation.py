@@ -111,6 +111,11 @@ class RecordedRevision:
     statements: tuple[Statement, ...]
 
     @property
+    def own_statements(self) -> tuple[Statement, ...]:
+        """The statements that the revision itself sends, without Alembic's writes to the version table."""
+        return tuple(s for s in self.statements if s.origin is Origin.REVISION)
+
+    @property
     def transactions(self) -> int:
         """How many transactions the revision takes; 1 for the ordinary case."""
         return len({s.transaction for s in self.statements}) or 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
@@ -28,3 +28,25 @@ def trying(conn: Connection) -> Iterator[None]:
     finally:
         if not before:
             driver.execute(_OFF)
+
+
+@contextmanager
+def within(conn: Connection) -> Iterator[bool]:  # noqa: ARG001 - the Protocol's shape
+    """Nothing can be tried inside a transaction: foreign keys cannot be switched on there."""
+    yield False
+
+
+def ordinary(conn: Connection, role: str) -> bool:  # noqa: ARG001 - the Protocol's shape
+    """Return False: there are no roles."""
+    return False
+
+
+def rights(conn: Connection, role: str) -> Mapping[str, str]:  # noqa: ARG001 - the Protocol's shape
+    """Return none: there are no rights."""
+    return {}
+
+
+@contextmanager
+def acting(conn: Connection, role: str) -> Iterator[None]:  # noqa: ARG001 - the Protocol's shape
+    """Nothing to take on."""
+    yield
