@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from handrail.cli import options
 from handrail.flows import compat as flow
 from handrail.flows.compat import CompatRequest
 from handrail.flows.ports import project_ports, target_ports
+from handrail.host.cache import user_cache
 from handrail.model.matrix import Matrix
 from handrail.reports import breaks, compat_text, json
 
@@ -23,6 +25,8 @@ _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"
 )
 @click.option("--revisions", metavar="RANGE", default="", help="At which revisions: `a:b`, `a:`, `a`; default: all.")
 @click.option("--all", "every_pair", is_flag=True, help="Judge a version also at revisions older than itself.")
+@click.option("--since", is_flag=True, help="Take over what the last run found where nothing it rests on has changed.")
+@click.option("--static", is_flag=True, help="Execute nothing: predict from contracts and revisions alone.")
 @click.option(
     "--format",
     "format_",
@@ -34,14 +38,7 @@ _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"
 )
 @options.directory
 def command(
-    environment: str | None,
-    versions: str,
-    revisions: str,
-    format_: str | None,
-    output: Path | None,
-    directory: Path,
-    *,
-    every_pair: bool,
+    environment: str | None, versions: str, format_: str | None, output: Path | None, directory: Path, **given: Any
 ) -> int:
     """Exercise every deployed version of the application on the schema of each revision, in a sandbox.
 
@@ -49,7 +46,7 @@ def command(
     """
     ports = project_ports(directory.resolve())
     names = tuple(name.strip() for name in versions.split(",") if name.strip())
-    request = CompatRequest(versions=names, revisions=revisions, every_pair=every_pair)
+    request = CompatRequest(versions=names, cache=user_cache(), **given)
     on = target_ports(ports, ports.settings.environment(environment), emit=lambda _event: None)
     found = flow.compat(on, request)
     written = _written(found, format_ or _SUFFIXES.get(output.suffix.lower() if output else "", "text"))

@@ -27,13 +27,16 @@ class Beginning:
 
 @dataclass(slots=True, kw_only=True)
 class Assembly:
-    """What was seen, revision by revision, with what revisions do and the looks between their statements."""
+    """What was seen, revision by revision, with what revisions do and the looks between their statements.
+
+    `causes` are the revision and operation of what began at a place, for a version; those that are known already stay.
+    """
 
     versions: tuple[AppVersion, ...]
     seen: tuple[Seen, ...]
     recorded: Recorded
     looks: Looks = field(default_factory=dict)
-    _causes: dict[tuple[str, Trial, int], tuple[str, str]] = field(default_factory=dict)
+    causes: dict[tuple[str, Trial, int], tuple[str, str]] = field(default_factory=dict)
 
     def unclear(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
         """Return the tables of each version to look at between the statements of each revision with several."""
@@ -41,7 +44,8 @@ class Assembly:
         for version in self.versions:
             for begun in {each for row in self._begun(version.name) for each in row}:
                 revision = self.seen[begun.place].revision.id
-                if not begun.hidden_before and len(self.recorded(revision).own_statements) > 1:
+                known = (version.name, begun.trial, begun.place) in self.causes
+                if not known and not begun.hidden_before and len(self.recorded(revision).own_statements) > 1:
                     tables = found.setdefault(revision, {}).setdefault(version.name, set())
                     tables.add(begun.trial.table)
         return {r: {v: frozenset(tables) for v, tables in by.items()} for r, by in found.items()}
@@ -93,9 +97,9 @@ class Assembly:
         over = (each for each in later if _over(each.trials.get(begun.version, ()), trial))
         healed = next((each.revision.id for each in over), "")
         key = (begun.version, trial, begun.place)
-        if key not in self._causes:
-            self._causes[key] = self._cause(begun)
-        since, told = self._causes[key]
+        if key not in self.causes:
+            self.causes[key] = self._cause(begun)
+        since, told = self.causes[key]
         return Trouble(trial=trial, since=since, operation=told, healed_by=healed)
 
     def _cause(self, begun: Beginning) -> tuple[str, str]:
@@ -147,7 +151,8 @@ def _cell(version: str, seen: Seen, troubles: tuple[Trouble, ...]) -> Cell:
         return Cell(version=version, revision=seen.revision.id, result=Result.UNKNOWN, judged=False)
     result = worst(t.trial.result for t in troubles)
     ordered = tuple(sorted(troubles, key=lambda t: t.trial.result.place))
-    return Cell(version=version, revision=seen.revision.id, result=result, troubles=ordered)
+    foreseen = worst(t.result for t in seen.foreseen.get(version, ()))
+    return Cell(version=version, revision=seen.revision.id, result=result, troubles=ordered, predicted=foreseen)
 
 
 def _alike(versions: tuple[AppVersion, ...]) -> tuple[tuple[str, ...], ...]:

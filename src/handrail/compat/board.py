@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from handrail.compat.exercise import Exercise
+from handrail.compat.known_schema import of_snapshot
 from handrail.compat.planting import Planter
+from handrail.compat.prediction import Outlook
 from handrail.compat.reach import Reach
 from handrail.compat.rows import Habits, Rows
 from handrail.engines.base import Engine
@@ -27,11 +29,23 @@ Applied = Callable[[tuple[str, ...]], frozenset[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One revision: what does not work, for each version that was exercised there. `exercised` counts tables."""
+    """One revision: what does not work, for each version that was exercised there, and what was predicted not to.
+
+    `exercised` counts tables.
+    """
 
     revision: Revision
-    trials: dict[str, tuple[Trial, ...]]
-    exercised: int
+    trials: Mapping[str, tuple[Trial, ...]]
+    foreseen: Mapping[str, tuple[Trial, ...]]
+    exercised: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What does not work with one table, and what was predicted not to."""
+
+    trials: tuple[Trial, ...]
+    foreseen: tuple[Trial, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,8 +54,12 @@ class Memory:
 
     habits: dict[tuple[str, str], Habits] = field(default_factory=dict)
     at_home: dict[tuple[str, str], Habits] = field(default_factory=dict)
-    known: dict[tuple[str, str, Habits], tuple[Trial, ...]] = field(default_factory=dict)
+    known: dict[tuple[str, str, Habits], Found] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
+
+    def settled(self, version: AppVersion) -> bool:
+        """Return whether it is known already what the version is used to."""
+        return any(name == version.name for name, _ in self.habits)
 
     def digest(self, table: ContractTable) -> str:
         """Return a digest of what the version does with that table."""
@@ -56,7 +74,8 @@ class Board:
     """A watcher of a replay. `applied` tells which revisions rows of the version table stand for.
 
     A version is exercised from the revision on that it was registered at, with `everywhere` at all of them: what it is
-    used to has to be in `memory` then, from a replay before.
+    used to has to be in `memory` then, from a replay before. What is in `kept`, by version and revision, is not
+    exercised again; `unfinished` are the versions of which not everything is.
     """
 
     versions: tuple[AppVersion, ...]
@@ -65,6 +84,8 @@ class Board:
     role: str = ""
     everywhere: bool = False
     memory: Memory = field(default_factory=Memory)
+    kept: Mapping[tuple[str, str], Found] = field(default_factory=dict)
+    unfinished: frozenset[str] = frozenset()
     _seen: list[Seen] = field(default_factory=list)
 
     def sent(self, engine: Engine, conn: Connection, revision: Revision, sql: str) -> None:
@@ -76,6 +97,14 @@ class Board:
         there = [v for v in self.versions if self.everywhere or applied.issuperset(v.revisions)]
         if not there:
             return
+        home = [v for v in there if applied.issuperset(v.revisions)]
+        found: dict[str, tuple[Found, ...]] = {
+            v.name: (self.kept[v.name, revision.id],) for v in there if (v.name, revision.id) in self.kept
+        }
+        unsettled = [v for v in home if v.name in found and v.name in self.unfinished and not self.memory.settled(v)]
+        if len(found) == len(there) and not unsettled:
+            self._note(revision, found, 0)
+            return
         with ExitStack() as stack:
             moment = Moment(
                 engine=engine,
@@ -85,8 +114,20 @@ class Board:
                 memory=self.memory,
                 begin=lambda: stack.enter_context(engine.trials.trying(conn)),
             )
-            trials = {v.name: tuple(moment.trials(v, home=applied.issuperset(v.revisions))) for v in there}
-        self._seen.append(Seen(revision=revision, trials=trials, exercised=moment.exercised))
+            for version in unsettled:
+                moment.settle(version)
+            found |= {v.name: tuple(moment.found(v, home=v in home)) for v in there if v.name not in found}
+        self._note(revision, found, moment.exercised)
+
+    def _note(self, revision: Revision, found: Mapping[str, tuple[Found, ...]], exercised: int) -> None:
+        self._seen.append(
+            Seen(
+                revision=revision,
+                trials={name: tuple(t for each in tables for t in each.trials) for name, tables in found.items()},
+                foreseen={name: tuple(t for each in tables for t in each.foreseen) for name, tables in found.items()},
+                exercised=exercised,
+            )
+        )
 
     def result(self, engine: Engine) -> tuple[Seen, ...]:  # noqa: ARG002 - a watcher's shape
         """Return what was seen, revision by revision."""
@@ -109,37 +150,67 @@ class Moment:
         self._engine, self._conn, self._memory, self._begin, self._role = engine, conn, memory, begin, role
         self._snapshot = engine.catalog.snapshot(conn, version_table=version_table)
         self._reach = Reach(self._snapshot, engine.trials.rights(conn, role))
+        self._known_schema = of_snapshot(self._snapshot)
         self._tables = {table.name: table for table in self._snapshot.tables}
         self._reached: dict[str, str] = {}
         self._planter: Planter | None = None
         self.exercised = 0
 
-    def trials(self, version: AppVersion, *, home: bool, only: Collection[str] = ()) -> Iterator[Trial]:
-        """Yield what that version cannot do with its tables, or with `only` those."""
+    def found(self, version: AppVersion, *, home: bool, only: Collection[str] = ()) -> Iterator[Found]:
+        """Yield what was found out about each table of that version, or of `only` those."""
         mapped = {self._name(table): table for table in version.contract.tables}
         for table in version.contract.tables:
             if not only or self._name(table) in only:
-                yield from self._of_table(version, table, mapped, home=home)
+                yield self._of_table(version, table, mapped, home=home)
+
+    def settle(self, version: AppVersion) -> None:
+        """Find out what the version is used to, here where it is at home."""
+        mapped = {self._name(table): table for table in version.contract.tables}
+        for table in version.contract.tables:
+            self._settled(version, table, mapped)
+
+    def _settled(self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]) -> Habits:
+        memory, name = self._memory, self._name(table)
+        own, children = self._own(version, table, mapped)
+        key = (own, self._reach_of(name))
+        if key not in memory.at_home:
+            memory.at_home[key] = self._exercise(table, name, Habits(), children, mapped).at_home()
+        memory.habits[version.name, name] = memory.at_home[key]
+        return memory.at_home[key]
+
+    def _own(
+        self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]
+    ) -> tuple[str, frozenset[tuple[str, tuple[str, ...]]]]:
+        """Return a digest of all of the version that matters to that table, and the children it sees to."""
+        children = known_children(version.contract, table, self._name)
+        parents = mapped.keys() & self._parents(self._name(table))
+        moved = self._moved(table, mapped, parents)
+        return f"{self._memory.digest(table)} {sorted(children)} {sorted(parents)} {moved}", children
 
     def _of_table(
         self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable], *, home: bool
-    ) -> tuple[Trial, ...]:
+    ) -> Found:
         memory, name = self._memory, self._name(table)
-        children = known_children(version.contract, table, self._name)
-        parents = mapped.keys() & self._parents(name)
-        own = f"{memory.digest(table)} {sorted(children)} {sorted(parents)} {self._moved(table, mapped, parents)}"
+        own, children = self._own(version, table, mapped)
         reach = self._reach_of(name)
         habits = memory.habits.get((version.name, name))
         if habits is None and home:
-            habits = memory.at_home.get((own, reach))
-            if habits is None:
-                habits = self._exercise(table, name, Habits(), children, mapped).at_home()
-                memory.at_home[own, reach] = habits
-            memory.habits[version.name, name] = habits
+            habits = self._settled(version, table, mapped)
         habits = habits or Habits(keys=frozenset({*table.unique, table.primary_key}))
         key = (own, reach, habits)
         if key not in memory.known:
-            memory.known[key] = self._exercise(table, name, habits, children, mapped).trials()
+            outlook = Outlook(
+                table=table,
+                name=name,
+                schema=self._known_schema,
+                keys=habits.keys,
+                parents=habits.parents,
+                children=children,
+                mapped=mapped,
+            )
+            memory.known[key] = Found(
+                trials=self._exercise(table, name, habits, children, mapped).trials(), foreseen=outlook.trials()
+            )
         return memory.known[key]
 
     def _parents(self, name: str) -> frozenset[str]:

@@ -57,7 +57,7 @@ class Tracer:
                 begin=lambda: None,
             )
             trials = {
-                name: frozenset(moment.trials(self.versions[name], home=False, only=tables))
+                name: frozenset(t for f in moment.found(self.versions[name], home=False, only=tables) for t in f.trials)
                 for name, tables in wanted.items()
             }
         looks.append(Look(sql=sql, trials=trials))

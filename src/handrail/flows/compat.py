@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, make_url
 
-from handrail.compat import acting
-from handrail.compat.assembly import Assembly
-from handrail.compat.board import Board, Memory, Seen
-from handrail.compat.tracing import Tracer
 from handrail.engines.base import Purpose
 from handrail.errors import Exit, NotVerified, UsageRefused
-from handrail.flows import expected, observing, versions
+from handrail.flows import foreseeing, observing, versions
+from handrail.flows.exercising import Execution
 from handrail.flows.ports import Ports
-from handrail.history import record
+from handrail.host.cache import NO_CACHE, Cache
 from handrail.host.urls import resolve
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import CompatFacts, Matrix, begun_in
-from handrail.model.needs import Needs
-from handrail.model.operation import RecordedRevision
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction
-from handrail.model.verdict import Unsupported, Verdict
-
-T = TypeVar("T")
+from handrail.model.verdict import NoServer, Unsupported, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompatRequest:
     """Which versions (none: all that are deployed), at which revisions (`a:b`, '' for all).
 
-    `every_pair` judges a version also at revisions that are older than it.
+    `every_pair` judges a version also at revisions that are older than it, `static` predicts and executes nothing.
+    `since` takes over the cells of the last time, which are kept in `cache`, where nothing they rest on has changed.
     """
 
     versions: tuple[str, ...] = ()
     revisions: str = ""
     every_pair: bool = False
+    static: bool = False
+    since: bool = False
+    cache: Cache = NO_CACHE
 
 
 def compat(ports: Ports, request: CompatRequest) -> Matrix:
-    """Return the matrix, executed. Reads the database once, to make one like it.
+    """Return the matrix, executed; predicted where no sandbox is to be had. Reads the database once, to be like it.
 
-    Raises UsageRefused where no version is registered, NotVerified where no sandbox can be had or the history does not
-    replay.
+    Raises UsageRefused where no version is registered, NotVerified where the history does not replay.
     """
     known = ports.journal.versions()
     chosen = tuple(versions.choose(known, name) for name in request.versions)
@@ -57,7 +51,13 @@ def compat(ports: Ports, request: CompatRequest) -> Matrix:
             fix="handrail versions register NAME",
         )
     wanted = _range(ports, request.revisions)
-    found = _executed(ports, chosen, every_pair=request.every_pair)
+    if request.static:
+        found: Matrix | Unsupported = foreseeing.foreseen(ports, chosen, every_pair=request.every_pair)
+    else:
+        found = _executed(ports, chosen, request)
+    if isinstance(found, NoServer):
+        reason = "; ".join((found.reason, *found.details))
+        found = foreseeing.foreseen(ports, chosen, every_pair=request.every_pair, reason=reason)
     if isinstance(found, Unsupported):
         raise NotVerified(
             what="compatibility cannot be known; nothing was touched",
@@ -65,7 +65,7 @@ def compat(ports: Ports, request: CompatRequest) -> Matrix:
             fix="make the sandbox like the database, or the history replayable: handrail verify says the same",
         )
     rows = tuple(row for row in found.rows if wanted is None or row.revision in wanted)
-    return Matrix(versions=found.versions, rows=rows, alike=found.alike, exercised=found.exercised)
+    return replace(found, rows=rows)
 
 
 def for_plan(ports: Ports, plan: Plan) -> CompatFacts:
@@ -78,7 +78,7 @@ def for_plan(ports: Ports, plan: Plan) -> CompatFacts:
     upgrades = {s.revision.id for s in plan.steps if s.direction is Direction.UPGRADE}
     if not deployed or not upgrades:
         return CompatFacts(versions=names, reason="" if deployed else "no version of the application is registered")
-    found = _executed(ports, deployed, every_pair=False)
+    found = _executed(ports, deployed, CompatRequest())
     if isinstance(found, Unsupported):
         return CompatFacts(versions=names, reason="; ".join((found.reason, *found.details)))
     begun = begun_in(found, frozenset(upgrades))
@@ -90,11 +90,13 @@ def status(matrix_: Matrix) -> Exit:
     return Exit.DONE if matrix_.verdict is Verdict.PASS else Exit.FAILED_CLEAN
 
 
-def _executed(ports: Ports, chosen: tuple[AppVersion, ...], *, every_pair: bool) -> Matrix | Unsupported:
+def _executed(ports: Ports, chosen: tuple[AppVersion, ...], request: CompatRequest) -> Matrix | Unsupported:
     with ports.engine.connect(Purpose.READ) as conn:
         needs = ports.engine.needs(conn)
         role = _application_role(ports, conn)
-    return _Execution(ports, chosen, acting.needing(needs, role), role).matrix(every_pair=every_pair)
+    return Execution(ports, chosen, needs, role).matrix(
+        every_pair=request.every_pair, cache=request.cache, since=request.since
+    )
 
 
 def _application_role(ports: Ports, conn: Connection) -> str:
@@ -105,72 +107,6 @@ def _application_role(ports: Ports, conn: Connection) -> str:
     url = make_url(resolve(environment.url, environment=environment.name, root=ports.settings.root))
     name = url.username or ""
     return name if name != ports.engine.url.username and ports.engine.trials.ordinary(conn, name) else ""
-
-
-class _Execution:
-    """Replays of one history, each with a watcher of its own."""
-
-    def __init__(self, ports: Ports, versions: tuple[AppVersion, ...], needs: Needs, role: str) -> None:
-        self._ports, self._versions, self._needs, self._role = ports, versions, needs, role
-        self._memory = Memory()
-
-    def matrix(self, *, every_pair: bool) -> Matrix | Unsupported:
-        """Return the matrix, or why it cannot be had."""
-        seen = self._replayed(lambda: self._board(everywhere=False))
-        if every_pair and not isinstance(seen, Unsupported):
-            seen = self._replayed(lambda: self._board(everywhere=True))
-        if isinstance(seen, Unsupported):
-            return seen
-        assembly = Assembly(versions=self._versions, seen=seen, recorded=_Reader(self._ports, self._needs, seen).read)
-        unclear = assembly.unclear()
-        if unclear:
-            looks = self._replayed(lambda: self._tracer(unclear))
-            assembly.looks = {} if isinstance(looks, Unsupported) else looks
-        return assembly.matrix()
-
-    def _replayed(self, begin: Callable[[], expected.Watcher[T]]) -> T | Unsupported:
-        return expected.replayed(self._ports, self._ports.graph.heads, needs=self._needs, begin=begin)
-
-    def _board(self, *, everywhere: bool) -> Board:
-        return Board(
-            versions=self._versions,
-            applied=self._ports.graph.applied,
-            version_table=self._ports.version_table,
-            role=self._role,
-            everywhere=everywhere,
-            memory=self._memory,
-        )
-
-    def _tracer(self, wanted: Mapping[str, Mapping[str, frozenset[str]]]) -> Tracer:
-        return Tracer(
-            versions={version.name: version for version in self._versions},
-            wanted=wanted,
-            version_table=self._ports.version_table,
-            role=self._role,
-            memory=self._memory,
-        )
-
-
-class _Reader:
-    """Records revisions when they are asked for, each once."""
-
-    def __init__(self, ports: Ports, needs: Needs, seen: tuple[Seen, ...]) -> None:
-        self._ports, self._needs = ports, needs
-        self._revisions = {each.revision.id: each.revision for each in seen}
-        self._read: dict[str, RecordedRevision] = {}
-
-    def read(self, revision: str) -> RecordedRevision:
-        """Return what that revision does."""
-        if revision not in self._read:
-            [self._read[revision]] = record.record(
-                self._ports.project,
-                self._ports.graph,
-                self._ports.env,
-                [(self._revisions[revision], Direction.UPGRADE)],
-                engine=self._ports.engine,
-                server_major=self._needs.server_major,
-            )
-        return self._read[revision]
 
 
 def _range(ports: Ports, text: str) -> frozenset[str] | None:

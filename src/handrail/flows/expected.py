@@ -24,7 +24,7 @@ from handrail.model.operation import Origin
 from handrail.model.revision import Direction, Revision
 from handrail.model.run import CheckJudged, Judgement, VerifyStarted
 from handrail.model.schema import Snapshot
-from handrail.model.verdict import Unsupported, Verdict
+from handrail.model.verdict import NoServer, Unsupported, Verdict
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -69,10 +69,11 @@ def replayed(ports: Ports, heads: tuple[str, ...], *, needs: Needs, begin: Calla
         with ports.engine.sandbox(server_major=needs.server_major) as sandbox:
             missing = sandbox.lacks(needs)
             if missing:
-                return sights.unlike(missing)
+                lacking = sights.unlike(missing)
+                return NoServer(reason=lacking.reason, details=lacking.details)
             return _make(ports, sandbox, way, needs, begin)
     except SandboxUnavailable as exc:
-        return Unsupported(reason=f"no sandbox like the target: {exc.why}; {exc.fix}")
+        return NoServer(reason=f"no sandbox like the target: {exc.why}; {exc.fix}")
     except HistoryBroken as exc:
         return Unsupported(reason=f"{exc.what}: {exc.why}")
 

@@ -127,7 +127,7 @@ class Memory:
         project = self.project
         places = (project.root, project.script_location, *project.prepend_sys_path, *project.version_locations)
         files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (project.env_py,) if path.is_file()]
-        return digest(self.engine, *map(str, places), *files, *_tools())
+        return digest(self.engine, *map(str, places), *files, *tools())
 
     @cached_property
     def _lineage(self) -> Mapping[str, str]:
@@ -169,7 +169,7 @@ def _merged(old: Mapping[str, msgspec.Raw], new: Mapping[str, bytes], valid: set
 
 
 @cache
-def _tools() -> tuple[str, ...]:
+def tools() -> tuple[str, ...]:
     """Return what is told of everything that reads and judges: versions, and Handrail's own files."""
     return (platform.python_implementation(), sys.version, *map(_version, _LIBRARIES), *_own_files())
 

@@ -57,13 +57,17 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One version at one revision. `judged` is False where the two never meet; nothing is known of that."""
+    """One version at one revision. `judged` is False where the two never meet; nothing is known of that.
+
+    `predicted` is what contract and schema alone say, UNKNOWN where they do not.
+    """
 
     version: str
     revision: str
     result: Result = Result.WORKS
     troubles: tuple[Trouble, ...] = ()
     judged: bool = True
+    predicted: Result = Result.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +81,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Version by revision. `alike` names versions whose contracts are equal; `exercised` counts what was executed."""
+    """Version by revision. `alike` names versions whose contracts are equal; `exercised` counts what was executed.
+
+    `executed` is False where all is prediction; `reason` says why it could not be executed, '' where nobody asked for
+    it. `kept` counts the cells that were taken from the last time.
+    """
 
     versions: tuple[str, ...]
     rows: tuple[Row, ...]
     alike: tuple[tuple[str, ...], ...] = ()
     exercised: int = 0
+    executed: bool = True
+    reason: str = ""
+    kept: int = 0
 
     def cells(self) -> Iterator[Cell]:
         """Yield every cell that can occur, revision by revision."""
@@ -91,11 +102,16 @@ class Matrix:
 
     @property
     def verdict(self) -> Verdict:
-        """FAIL where a version breaks, UNKNOWN where one could not be exercised, else PASS."""
+        """FAIL where a version breaks, UNKNOWN where one could not be exercised or not as asked for, else PASS."""
         results = {cell.result for cell in self.cells()}
         if any(result.broken for result in results):
             return Verdict.FAIL
-        return Verdict.UNKNOWN if Result.UNKNOWN in results or not results else Verdict.PASS
+        return Verdict.UNKNOWN if Result.UNKNOWN in results or not results or self.reason else Verdict.PASS
+
+    @property
+    def decided(self) -> int:
+        """How many cells are predicted."""
+        return sum(cell.predicted is not Result.UNKNOWN for cell in self.cells())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,3 +36,8 @@ class Unsupported:
 
     reason: str
     details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoServer(Unsupported):
+    """The same where a server to work in is all that is wanting."""

@@ -116,6 +116,7 @@ def observed(
 
 def _told(value: Matrix) -> list[str]:
     lines = [f"{' and '.join(names)} need the same: their contracts are equal" for names in value.alike]
+    lines += _how(value)
     found = breaking(value)
     if found:
         lines += ["", "what breaks, or is not known:", *(f"  {line}" for line in found)]
@@ -127,6 +128,21 @@ def _told(value: Matrix) -> list[str]:
             "fix: expand first, deploy, `handrail versions retire` the old version, and only then drop or tighten",
         ]
     return lines
+
+
+def _how(value: Matrix) -> list[str]:
+    """Say what was executed and what was predicted."""
+    cells = tuple(value.cells())
+    decided = [cell for cell in cells if cell.predicted is not Result.UNKNOWN]
+    if not value.executed:
+        why = f": {value.reason}" if value.reason else ""
+        return [f"predicted, nothing was executed{why}", f"{len(decided)} of {count(len(cells), 'cell')} could be told"]
+    alike = sum(cell.predicted is cell.result for cell in decided)
+    kept = [f"{count(value.kept, 'cell')} taken over from the last time"] if value.kept else []
+    return [
+        *kept,
+        f"prediction alone would have told {len(decided)} of {count(len(cells), 'cell')}, {alike} as executed",
+    ]
 
 
 def _short(cell: Cell) -> str:

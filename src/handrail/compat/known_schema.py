@@ -1,0 +1,124 @@
+"""A schema as far as a prediction may rest on it: from a server's catalogue, or from the revisions alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec, Other
+from handrail.model.operation import Reading
+from handrail.model.replayed import Replayed, ReplayedTable, bare
+from handrail.model.reviewed import ReviewedStep
+from handrail.model.schema import Constraint, Snapshot, Table
+
+_ON_DELETE = re.compile(r"\bON DELETE (CASCADE|SET NULL|SET DEFAULT|RESTRICT)", re.IGNORECASE)
+_WHERE = re.compile(r"\bWHERE (.*)", re.IGNORECASE | re.DOTALL)
+_VALUES = re.compile(r"'((?:[^']|'')*)'")
+#: What is kept beside a table and may refuse or change rows.
+_GUARDS = frozenset({"row security", "partition by", "partition bound", "inherits"})
+_GUARDING = frozenset({"trigger", "rule", "policy"})
+#: Statements that no row ever meets.
+_HARMLESS = frozenset({"COMMENT", "ANALYZE", "VACUUM", "CLUSTER", "CREATE STATISTICS", "SET STATISTICS"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSchema:
+    """Tables by their bare names, enums with their values, the names of views and of types made by users.
+
+    `guarded` are tables with a trigger, rule, policy or the like, of which nothing good can be predicted. `certain` is
+    False where something may be otherwise than it looks; `self_numbering` is whether a key of one integer counts by
+    itself.
+    """
+
+    tables: Mapping[str, ReplayedTable] = field(default_factory=dict)
+    enums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    views: frozenset[str] = frozenset()
+    guarded: frozenset[str] = frozenset()
+    certain: bool = True
+    self_numbering: bool = False
+
+
+def of_snapshot(snapshot: Snapshot) -> KnownSchema:
+    """Return what the catalogue of a server says."""
+    objects = snapshot.objects
+    guards = {o.name.rpartition(".")[0] for o in objects if o.kind in _GUARDING}
+    guards |= {t.name for t in snapshot.tables if any(name in _GUARDS for name, _ in t.options)}
+    return KnownSchema(
+        tables={table.name: _table(table) for table in snapshot.tables},
+        enums={o.name: tuple(_VALUES.findall(o.definition)) for o in objects if o.kind == "enum"},
+        views=frozenset(o.name for o in objects if "view" in o.kind),
+        guarded=frozenset(guards),
+        self_numbering=snapshot.engine == "sqlite",
+    )
+
+
+def of_replayed(state: Replayed, *, certain: bool, engine: str) -> KnownSchema:
+    """Return what the revisions say."""
+    objects = state.objects.values()
+    return KnownSchema(
+        tables=state.tables,
+        enums=state.enums,
+        views=frozenset(bare(o.name) for o in objects if "view" in o.kind),
+        guarded=frozenset(bare(o.table) for o in objects if o.kind in _GUARDING),
+        certain=certain and state.certain,
+        self_numbering=engine == "sqlite",
+    )
+
+
+def readable(step: ReviewedStep) -> bool:
+    """Return whether all that the step does to the schema is in the schema after it."""
+    if step.reading is not Reading.EXACT:
+        return False
+    others = [a for s in step.statements for a in s.actions if isinstance(a, Other)]
+    return all(other.what.upper().startswith(tuple(_HARMLESS)) for other in others)
+
+
+def _table(table: Table) -> ReplayedTable:
+    constraints = tuple(_constraint(each) for each in table.constraints)
+    backing = {each.name for each in constraints}
+    return ReplayedTable(
+        name=table.name,
+        columns=tuple(
+            ColumnSpec(
+                name=c.name,
+                type=c.type,
+                nullable=c.nullable,
+                default=c.default,
+                generated=c.generated,
+                identity=c.identity,
+            )
+            for c in table.columns
+        ),
+        constraints=constraints,
+        indexes=tuple(
+            IndexSpec(
+                name=i.name,
+                columns=(*i.columns, *((i.definition,) if _expressions(i.definition, i.columns) else ())),
+                unique=i.unique and i.valid,
+                where=found[1] if (found := _WHERE.search(i.definition)) else "",
+            )
+            for i in table.indexes
+            if i.name not in backing
+        ),
+    )
+
+
+def _expressions(definition: str, columns: tuple[str, ...]) -> bool:
+    """Whether an index is on more than those columns, or carries some of them along only."""
+    listed = definition.partition("(")[2].partition(" WHERE ")[0]
+    return "(" in listed or "INCLUDE" in listed or listed.count(",") + 1 != len(columns)
+
+
+def _constraint(each: Constraint) -> ConstraintSpec:
+    action = _ON_DELETE.search(each.definition)
+    return ConstraintSpec(
+        name=each.name,
+        kind=each.kind,
+        columns=each.columns,
+        expression=each.definition,
+        validated=each.validated,
+        referenced_table=each.referenced_table,
+        referenced_columns=each.referenced_columns,
+        on_delete=action[1].upper() if action else "",
+    )
