@@ -11,8 +11,16 @@ from pathlib import Path
 import sqlalchemy as sa
 
 SOURCE = Path(__file__).parent.parent / "examples" / "htstatus"
-V1, V2, V3 = "1d7c35f0a2b8", "59c0d7e8b4f1", "8ce6b1d49f37"
-BEFORE_HEAD, HEAD = "7bd5a30f8e26", V3
+#: The revision that each release shipped with.
+V1, V2, V3, V4 = "1d7c35f0a2b8", "59c0d7e8b4f1", "8ce6b1d49f37", "b1f9e470c268"
+V5, V6, V7, V8 = "d31b0692e48a", "175f4ad628ce", "4a827d095bf1", "6ca49f2b7d13"
+SHIPPED = {f"v{number}": at for number, at in enumerate((V1, V2, V3, V4, V5, V6, V7, V8), start=1)}
+#: Revisions within a release that tests stop at.
+FORM_EXPANDED, FORM_CONTRACTED, FLAG_CONTRACTED = "a0e8d36fb157", "e42c17a3f59b", "28605be739df"
+KIND_BY_NAME, USERS_SPLIT = "39716cf84ae0", "5b938e1a6c02"
+BEFORE_HEAD, HEAD = USERS_SPLIT, V8
+#: The last one on SQLite, too: v4 needs PostgreSQL.
+ON_SQLITE = V3
 DEADLINE_S = 120
 
 _JUNK = shutil.ignore_patterns(".handrail", "__pycache__", ".coverage*", ".pytest_cache", "backups")

@@ -12,10 +12,38 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from htstatus import BEFORE_HEAD, DEADLINE_S, HEAD, SOURCE, V1, V2, V3, Example
+from htstatus import (
+    BEFORE_HEAD,
+    DEADLINE_S,
+    FLAG_CONTRACTED,
+    FORM_CONTRACTED,
+    HEAD,
+    ON_SQLITE,
+    SHIPPED,
+    SOURCE,
+    V1,
+    V2,
+    V3,
+    V4,
+    V5,
+    V6,
+    V7,
+    Example,
+)
 
 from handrail.engines.postgresql.sandbox import fresh_database
 from handrail.engines.postgresql.server import Server
+
+#: The newest revision on which an older release can do all that it could; beyond, a column or a type is another.
+LAST_SURVIVED = {
+    "v1": V5,
+    "v2": V5,
+    "v3": V5,
+    "v4": FORM_CONTRACTED,
+    "v5": FLAG_CONTRACTED,
+    "v6": FLAG_CONTRACTED,
+    "v7": HEAD,
+}
 
 
 @pytest.fixture
@@ -79,19 +107,33 @@ def test_uv_run_leaves_neither_a_lock_file_nor_an_environment(untouched: Example
     assert not {"uv.lock", ".venv"} & {path.name for path in untouched.folder.iterdir()}
 
 
-def test_models_and_migrations_agree_also_after_going_down_and_up_again(example_anywhere: Example) -> None:
-    example_anywhere.run("uv run alembic upgrade head")
-    example_anywhere.run("uv run alembic downgrade base")
-    engine = sa.create_engine(example_anywhere.url)
+def up_and_down_and_up(example: Example, revision: str) -> None:
+    example.run(f"uv run alembic upgrade {revision}")
+    example.run("uv run alembic downgrade base")
+    engine = sa.create_engine(example.url)
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
+    assert sa.inspect(engine).get_view_names() == []
     engine.dispose()
-    example_anywhere.run("uv run alembic upgrade head")
-    assert "No new upgrade operations detected" in example_anywhere.run("uv run alembic check")
+    example.run(f"uv run alembic upgrade {revision}")
+
+
+def test_models_and_migrations_agree_also_after_going_down_and_up_again(example: Example) -> None:
+    up_and_down_and_up(example, "head")
+    assert "No new upgrade operations detected" in example.run("uv run alembic check")
+
+
+def test_the_first_three_releases_migrate_sqlite_and_the_fourth_says_why_not(tmp_path: Path, sqlite_url: str) -> None:
+    example = Example(tmp_path / "htstatus", DATABASE_URL=sqlite_url)
+    up_and_down_and_up(example, ON_SQLITE)
+    refused = example.try_to("uv run alembic upgrade head")
+    assert refused.returncode != 0
+    assert "HTStatus v4 and later need PostgreSQL, and this is sqlite" in refused.stderr
+    assert ON_SQLITE in example.run("uv run alembic current")
 
 
 @pytest.mark.slow
 def test_the_password_column_is_not_narrowed_over_a_long_hash(example_anywhere: Example) -> None:
-    example_anywhere.run("uv run alembic upgrade head")
+    example_anywhere.run(f"uv run alembic upgrade {V3}")
     example_anywhere.run("uv run python generate.py")
     engine = sa.create_engine(example_anywhere.url)
     with engine.begin() as connection:
@@ -100,7 +142,7 @@ def test_the_password_column_is_not_narrowed_over_a_long_hash(example_anywhere: 
     refused = example_anywhere.try_to("uv run alembic downgrade -1")
     assert refused.returncode != 0
     assert "1 of users.password are longer than 128 characters" in refused.stderr
-    assert HEAD in example_anywhere.run("uv run alembic current")
+    assert V3 in example_anywhere.run("uv run alembic current")
 
 
 @pytest.mark.parametrize(
@@ -116,15 +158,15 @@ def test_a_revision_has_the_five_part_header(revision_file: Path) -> None:
 @pytest.mark.slow
 def test_make_test_runs_without_any_settings_on_a_database_of_its_own(tmp_path: Path) -> None:
     example = Example(tmp_path / "htstatus")
-    assert re.search(r"\b5\d passed", example.run("uv run make test"))
+    assert re.search(r"\b6\d passed", example.run("uv run make test"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v1", V3), ("v2", V3)])
-def test_a_release_passes_its_tests_on_the_schema_it_shipped_with_and_on_the_newest(
+@pytest.mark.parametrize(("version", "revision"), [*SHIPPED.items(), *LAST_SURVIVED.items()])
+def test_a_release_passes_its_tests_on_the_schema_it_shipped_with_and_on_the_last_that_it_survives(
     example: Example, version: str, revision: str
 ) -> None:
-    example.run(f"uv run alembic upgrade {revision}")
+    example.run(f"uv run alembic upgrade {V1} && uv run python generate.py && uv run alembic upgrade {revision}")
     assert " passed" in example.run("uv run make test", HTSTATUS_VERSION=version)
 
 
@@ -174,7 +216,7 @@ DUPLICATE_MARKS = "SELECT count(*) - count(DISTINCT player_id) FROM player_marks
 
 
 def test_generated_data_has_the_planted_faults(example_anywhere: Example) -> None:
-    example_anywhere.run("uv run alembic upgrade head")
+    example_anywhere.run(f"uv run alembic upgrade {V3}")
     example_anywhere.run("uv run python generate.py --size tiny")
     expected = {**FAULTS, DUPLICATE_MARKS: 5}
     assert {query: example_anywhere.query(query)[0][0] for query in expected} == expected
@@ -185,8 +227,20 @@ def test_generated_data_has_the_planted_faults(example_anywhere: Example) -> Non
 def test_data_can_be_generated_at_an_older_revision_and_taken_to_the_newest(example: Example, revision: str) -> None:
     example.run(f"uv run alembic upgrade {revision}")
     example.run("uv run python generate.py --size tiny")
-    example.run("uv run alembic upgrade head")
+    example.run(f"uv run alembic upgrade {V3}")
     assert {query: example.query(query)[0][0] for query in FAULTS} == FAULTS
+    example.run("uv run alembic upgrade head")
+    assert "No new upgrade operations detected" in example.run("uv run alembic check")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", [V4, V5, V6, V7, HEAD])
+def test_data_can_be_generated_at_a_newer_revision_without_what_it_refuses(example: Example, revision: str) -> None:
+    example.run(f"uv run alembic upgrade {revision}")
+    example.run("uv run python generate.py --size tiny")
+    counts = [example.query(f"SELECT count(*) FROM {table}")[0][0] for table in ("users", "players", "matches")]
+    assert counts == [3, 200, 90]
+    example.run(f"uv run alembic upgrade head && uv run alembic downgrade {V3}")
 
 
 @pytest.mark.slow
@@ -195,7 +249,7 @@ def test_the_same_seed_gives_the_same_data(tmp_path: Path) -> None:
         Example(tmp_path / name, DATABASE_URL=f"sqlite:///{tmp_path / name}.db") for name in ("first", "second")
     )
     for example in (first, second):
-        example.run("uv run alembic upgrade head")
+        example.run(f"uv run alembic upgrade {ON_SQLITE}")
         example.run("uv run python generate.py --seed 7")
     for table in ("users", "players", "matches", "appearances", "player_marks"):
         assert first.query(f"SELECT * FROM {table}") == second.query(f"SELECT * FROM {table}")
@@ -225,29 +279,38 @@ def test_data_is_not_generated_over_other_data(migrated: Example) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v3", V3)])
+@pytest.mark.parametrize(("version", "revision"), SHIPPED.items())
 def test_traffic_of_a_release_works_on_the_schema_it_shipped_with(
-    example_anywhere: Example, version: str, revision: str
+    example: Example, version: str, revision: str
 ) -> None:
-    example_anywhere.run(f"uv run alembic upgrade {revision}")
-    line = example_anywhere.run(
-        f"uv run python traffic.py --version {version} --seconds 0.5 --rate 40 --out figures.json"
-    )
+    example.run(f"uv run alembic upgrade {revision}")
+    line = example.run(f"uv run python traffic.py --version {version} --seconds 0.5 --rate 40 --out figures.json")
     figures = json.loads(line)
     assert (figures["version"], figures["ok"], figures["failed"], figures["errors"]) == (version, 20, 0, {})
-    assert json.loads((example_anywhere.folder / "figures.json").read_text()) == figures
+    assert json.loads((example.folder / "figures.json").read_text()) == figures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "revision"), [("v1", V1), ("v2", V2), ("v3", V3)])
+def test_traffic_of_an_early_release_works_on_sqlite(
+    tmp_path: Path, sqlite_url: str, version: str, revision: str
+) -> None:
+    example = Example(tmp_path / "htstatus", DATABASE_URL=sqlite_url)
+    example.run(f"uv run alembic upgrade {revision}")
+    figures = json.loads(example.run(f"uv run python traffic.py --version {version} --seconds 0.5 --rate 40"))
+    assert (figures["ok"], figures["errors"]) == (20, {})
 
 
 @pytest.mark.slow
 def test_traffic_counts_what_fails_by_the_drivers_class_of_error(example: Example) -> None:
     example.run(f"uv run alembic upgrade {V2}")
-    figures = json.loads(example.run("uv run python traffic.py --version v3 --seconds 0.4 --rate 40"))
+    figures = json.loads(example.run("uv run python traffic.py --version v3 --seconds 0.5 --rate 40"))
     assert figures["errors"] == {"UndefinedTable": figures["failed"]} == {"UndefinedTable": 2}
 
 
 @pytest.fixture
 def traffic(migrated: Example) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "traffic.py", "--version", "v1", "--seconds", "60", "--rate", "50"]
+    command = [sys.executable, "traffic.py", "--version", "v8", "--seconds", "60", "--rate", "50"]
     with subprocess.Popen(
         command,
         cwd=migrated.folder,
@@ -257,7 +320,7 @@ def traffic(migrated: Example) -> Iterator[subprocess.Popen[str]]:
         text=True,
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == "htstatus@v1 is running\n"
+        assert process.stderr.readline() == "htstatus@v8 is running\n"
         yield process
         process.kill()
 
@@ -272,6 +335,6 @@ def test_traffic_ends_with_its_figures_on_sigterm(traffic: subprocess.Popen[str]
 
 def test_traffic_is_seen_by_the_server_under_its_name(migrated: Example, traffic: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + DEADLINE_S
-    while not migrated.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'htstatus@v1'"):
+    while not migrated.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'htstatus@v8'"):
         assert traffic.poll() is None
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""The models of the deployed release.
+"""The models of the newest release.
 
 They work in a shell without further ado: outside of an application context, the first use of
 `db.session` makes the application and enters its context for good.
@@ -7,8 +7,9 @@ They work in a shell without further ado: outside of an application context, the
 from flask import has_app_context
 from flask.globals import app_ctx
 
-from app import create_app
-from versions.v3.models import (
+from versions.v8 import create_app
+from versions.v8.models import (
+    Account,
     Appearance,
     ErrorLog,
     Export,
@@ -16,6 +17,7 @@ from versions.v3.models import (
     Match,
     PlayerMark,
     Players,
+    Quarantine,
     SquadGroup,
     Team,
     TrainingEvent,
@@ -26,6 +28,7 @@ from versions.v3.models import (
 )
 
 __all__ = [
+    "Account",
     "Appearance",
     "ErrorLog",
     "Export",
@@ -33,6 +36,7 @@ __all__ = [
     "Match",
     "PlayerMark",
     "Players",
+    "Quarantine",
     "SquadGroup",
     "Team",
     "TrainingEvent",

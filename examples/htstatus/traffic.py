@@ -22,7 +22,10 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from versions import NEWEST
+
 FIRST_ID = 800_000_000
+RELEASES = [f"v{number}" for number in range(1, 1 + int(NEWEST[1:]))]
 
 
 class Visitor:
@@ -36,7 +39,8 @@ class Visitor:
         self.ht_id = FIRST_ID + os.getpid()
 
     def requests(self):
-        shared = [self.log_in, self.list_players, self.save_snapshot, self.list_matches, self.train, self.give_feedback]
+        shared = [self.log_in, self.list_players, self.save_snapshot, self.list_matches, self.save_match]
+        shared += [self.train, self.give_feedback]
         teams = [self.rename_team] if hasattr(self.models, "Team") else []
         groups = [self.mark_player] if hasattr(self.models, "SquadGroup") else []
         return shared + teams + groups
@@ -66,16 +70,23 @@ class Visitor:
     def save_snapshot(self):
         m = self.models
         day = m.now().date() + timedelta(days=next(self.ids))
-        skills = dict.fromkeys((*m.SKILLS, "age", "form", "stamina", "tsi", "salary", "transfer_flag"), 1)
-        player = m.Players(ht_id=self.ht_id, data_date=day, team_id=self.ht_id, first_name="Vi", last_name="Sitor")
-        for column, value in skills.items():
-            setattr(player, column, value)
+        given = {"ht_id": self.ht_id, "data_date": day, "team_id": self.ht_id, "first_name": "Vi", "last_name": "Sitor"}
+        player = m.Players(**given)
+        for column in set(m.Players.__table__.columns.keys()) - set(given):
+            setattr(player, column, column == "transfer_listed" or 1)
         self.session.add(player)
         self.session.commit()
 
     def list_matches(self):
         m = self.models
         self.session.scalars(self.select(m.Match).order_by(m.Match.ht_id).limit(20)).all()
+
+    def save_match(self):
+        m = self.models
+        kind = m.KINDS[1] if hasattr(m, "KINDS") else 1
+        teams = {"home_team_id": self.ht_id, "home_team": "Home", "away_team_id": 1, "away_team": "Away"}
+        self.session.merge(m.Match(ht_id=self.ht_id, kickoff=m.now(), type=kind, home_goals=next(self.ids), **teams))
+        self.session.commit()
 
     def train(self):
         m = self.models
@@ -168,7 +179,7 @@ def run(visitor, *, seconds, rate, stop):
 
 def arguments():
     parser = argparse.ArgumentParser(description="Requests of one release against the shared database")
-    parser.add_argument("--version", required=True, choices=["v1", "v2", "v3"])
+    parser.add_argument("--version", required=True, choices=RELEASES)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--rate", type=float, default=50.0, help="requests per second")
     parser.add_argument("--out", type=Path, help="also write the last line to this file")

@@ -332,5 +332,7 @@ def test_where_nothing_tells_the_engine_all_are_read_and_the_others_are_never_su
 def test_the_example_application_has_no_error() -> None:
     root = Path(__file__).parents[2] / "examples" / "htstatus"
     found = review(review_ports(root), ReviewRequest(everything=True, engine="postgresql"))
-    assert [f for f in found.findings if f.severity is Severity.ERROR] == []
-    assert all(c.reading is Reading.EXACT for c in found.coverage if c.direction is Direction.UPGRADE)
+    assert [f for f in found.findings if f.severity is not Severity.NOTE] == []
+    upgrades = [c for c in found.coverage if c.direction is Direction.UPGRADE]
+    # Whose hashes no SQL can make.
+    assert [c.revision for c in upgrades if c.reading is not Reading.EXACT] == ["9df7c25ea046"]

@@ -1,4 +1,4 @@
-"""The workflows run against one release, HTSTATUS_VERSION (default v3), on one of two databases.
+"""The workflows run against one release, HTSTATUS_VERSION (default: the newest), on one of two databases.
 
 Handed a migrated database in HANDRAIL_URL or DATABASE_URL, they use it and leave it as it was. Otherwise they
 make one on the embedded server, upgrade it to head, and drop it in the end. Each test runs in a transaction
@@ -16,18 +16,22 @@ from alembic import command
 from alembic.config import Config
 from werkzeug.security import generate_password_hash
 
-VERSION = os.environ.get("HTSTATUS_VERSION", "v3")
+from versions import NEWEST
+
+VERSION = os.environ.get("HTSTATUS_VERSION", NEWEST)
 EXAMPLE = Path(__file__).parent.parent
 MANAGER, RIVAL, TEAM, PLAYER = 990_000_001, 990_000_002, 990_000_100, 990_001_000
 PASSWORD = "correct horse"  # noqa: S105 - the tests' own user
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what this release does not have yet."""
+    """Leave out what this release does not have yet, or not any more."""
     later = [item for item in items if any(mark.args[0] > VERSION for mark in item.iter_markers("since"))]
-    items[:] = [item for item in items if item not in later]
-    if later:
-        config.hook.pytest_deselected(items=later)
+    earlier = [item for item in items if any(mark.args[0] < VERSION for mark in item.iter_markers("until"))]
+    left_out = [*later, *earlier]
+    items[:] = [item for item in items if item not in left_out]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -150,12 +154,32 @@ def browser(visitor, manager):
 
 
 @pytest.fixture
-def snapshot(models):
-    """Makes a player on a day: every skill 5 unless told."""
+def form(models):
+    """What this release calls a player's form."""
+    return "current_form" if hasattr(models.Players, "current_form") else "form"
+
+
+@pytest.fixture
+def snapshot(models, form):
+    """Makes a player on a day: every skill and the form 5 unless told."""
+    listed = {"transfer_listed": False} if hasattr(models.Players, "transfer_listed") else {"transfer_flag": 0}
 
     def make(day, ht_id=PLAYER, **changes):
-        numbers = dict.fromkeys((*models.SKILLS, "form", "stamina"), 5)
-        rest = {"age": 20, "tsi": 1000, "salary": 500, "transfer_flag": 0, "first_name": "Ada", "last_name": "Berg"}
+        changes = {form if name == "form" else name: value for name, value in changes.items()}
+        numbers = dict.fromkeys((*models.SKILLS, form, "stamina"), 5)
+        rest = {"age": 20, "tsi": 1000, "salary": 500, "first_name": "Ada", "last_name": "Berg", **listed}
         return models.Players(ht_id=ht_id, data_date=day, **{"team_id": TEAM, **numbers, **rest, **changes})
+
+    return make
+
+
+@pytest.fixture
+def match(models):
+    """Makes a match: Hattrick's code of its kind becomes what this release keeps."""
+
+    def make(ht_id, kickoff, kind=1, home=TEAM, away=TEAM + 1):
+        teams = {"home_team_id": home, "home_team": "Home", "away_team_id": away, "away_team": "Away"}
+        kept = models.KINDS[kind] if hasattr(models, "KINDS") else kind
+        return models.Match(ht_id=ht_id, kickoff=kickoff, type=kept, **teams)
 
     return make

@@ -69,9 +69,9 @@ def export(browser, kind):
     return browser.get(f"/export/players.{kind}?team={TEAM}")
 
 
-def test_an_export_to_csv_has_every_player(browser, squad):
+def test_an_export_to_csv_has_every_player(browser, squad, form):
     rows = list(csv.DictReader(io.StringIO(export(browser, "csv").text)))
-    assert [(row["last_name"], row["form"]) for row in rows] == [("O'Neill, Jr.", "5"), ("Berg", "8")]
+    assert [(row["last_name"], row[form]) for row in rows] == [("O'Neill, Jr.", "5"), ("Berg", "8")]
 
 
 def test_an_export_to_json_is_what_the_list_shows(browser, squad):
@@ -88,3 +88,21 @@ def test_an_export_carries_the_checksum_that_was_written_down(browser, squad, db
 
 def test_an_export_of_an_unknown_kind_is_not_found(browser):
     assert export(browser, "xml").status_code == 404
+
+
+@pytest.fixture
+def put_aside(browser, add, models):
+    return add(models.Quarantine(source="players", reason="transfer_flag does not cast", row={"transfer_flag": 7}))
+
+
+@pytest.mark.since("v5")
+def test_an_administrator_looks_through_the_quarantine(browser, put_aside, manager, db):
+    manager.role = "admin"
+    db.session.commit()
+    listed = {row["id"]: row["row"] for row in browser.get("/quarantine").json}
+    assert listed[put_aside.id] == {"transfer_flag": 7}
+
+
+@pytest.mark.since("v5")
+def test_a_manager_does_not_see_the_quarantine(browser, put_aside):
+    assert browser.get("/quarantine").status_code == 403

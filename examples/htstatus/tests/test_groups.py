@@ -1,5 +1,6 @@
 import pytest
-from conftest import PLAYER, RIVAL, new_user
+from conftest import MANAGER, PLAYER, RIVAL, new_user
+from sqlalchemy.exc import IntegrityError
 
 pytestmark = pytest.mark.since("v3")
 
@@ -47,3 +48,14 @@ def test_another_managers_group_is_not_found(browser, add, models):
     group = add(models.SquadGroup(user_id=RIVAL, name="Secret", order=0))
     assert browser.put(f"/groups/{group.id}/players/{PLAYER}").status_code == 404
     assert browser.delete(f"/groups/{group.id}").status_code == 404
+
+
+@pytest.mark.since("v8")
+def test_a_second_mark_of_a_player_is_refused_by_the_database(browser, new_group, db, models):
+    stars, bench = new_group("Stars"), new_group("Bench", order=1)
+    browser.put(f"/groups/{stars}/players/{PLAYER}")
+    db.session.add(models.PlayerMark(user_id=MANAGER, group_id=bench, player_id=PLAYER))
+    with pytest.raises(IntegrityError):
+        db.session.commit()
+    db.session.rollback()
+    assert listed(browser) == {"Stars": [PLAYER], "Bench": []}

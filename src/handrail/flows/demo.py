@@ -5,6 +5,7 @@ Every step is a command that a person could type in the demo's folder; it is sho
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ def scene(say: Say) -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="handrail-demo-"))) / "htstatus"
         shutil.copytree(_example(), folder, ignore=shutil.ignore_patterns(".handrail", "backups", "__pycache__"))
+        _check_out(folder / "migrations" / "versions")
         say("A PostgreSQL of the demo's own is starting; it ends with the demo.")
         server = stack.enter_context(start(find_any()))
         first, *others = _DATABASES.values()
@@ -86,6 +88,17 @@ def scene(say: Say) -> Iterator[Stage]:
             server.copy_database(name, of=first)
         say("Staging and production are copies of that database.")
         yield stage
+
+
+def _check_out(revisions: Path) -> None:
+    """Take the copy back to the release that the tour brings: its later revisions are not written yet."""
+    later = {path.name.partition("_")[0]: path for path in revisions.glob("*.py")}
+    revision = _HEAD
+    while revision:
+        parent = re.search(r"^down_revision = '(\w+)'", later.pop(revision).read_text(), re.MULTILINE)
+        revision = parent[1] if parent else ""
+    for path in later.values():
+        path.unlink()
 
 
 def _play(stage: Stage) -> Path:

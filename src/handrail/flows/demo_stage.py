@@ -17,6 +17,7 @@ from handrail.host.process import die_with_parent
 
 Say = Callable[[str], None]
 
+_RELEASE = "v3"  # whose checkout the folder is
 _RATE_PER_S = 60
 _TRAFFIC_S = 600  # ended when it has seen enough
 _END_S = 30
@@ -127,7 +128,13 @@ class Stage:
             "DATABASE_URL" if name == "development" else f"{name.upper()}_DATABASE_URL": url
             for name, url in self._urls.items()
         }
-        return {**os.environ, **named, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return {
+            **os.environ,
+            **named,
+            "HTSTATUS_VERSION": _RELEASE,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
     def _show(self, words: Sequence[str], *, shown: str = "", background: bool = False) -> None:
         self.say(f"\n$ {shown}{shlex.join(words)}{' &' if background else ''}")

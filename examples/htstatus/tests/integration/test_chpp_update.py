@@ -116,6 +116,13 @@ def test_a_second_update_changes_nothing(browser, source, add, snapshot, written
     assert written() == after_one == {"players": 2, "matches": 1, "events": 1}
 
 
+@pytest.mark.since("v7")
+def test_a_player_without_a_name_gets_a_question_mark(browser, source):
+    source.documents["players"] = PLAYERS_XML.replace("<LastName>Dąbrowski</LastName>", "<LastName></LastName>")
+    browser.post("/update")
+    assert browser.get(f"/players?team={TEAM}").json[0]["last_name"] == "?"
+
+
 @pytest.mark.parametrize("broken", [None, "<HattrickData><Team>"], ids=["down", "cut off"])
 def test_a_source_that_fails_half_way_leaves_nothing_half_written(browser, source, written, db, models, broken):
     source.documents["matches"] = broken
