@@ -89,6 +89,7 @@ benchmark: $(STAMP)
 	$(BIN)/python benchmarks/snapshot.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/rows.py
+	$(BIN)/python benchmarks/review.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

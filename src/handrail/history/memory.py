@@ -32,7 +32,7 @@ from handrail.model.revision import Direction, Revision
 
 T = TypeVar("T")
 
-_LIBRARIES = ("alembic", "sqlalchemy", "postgast", "psycopg", "msgspec")
+_LIBRARIES = ("alembic", "sqlalchemy", "postgast", "sqlglot", "psycopg", "msgspec")
 #: More than this is not one project's: hashing it each time would cost more than it spares.
 _MOST_PATHS = 2_000
 #: Shorter values of the environment's variables are words that any SQL may hold.
@@ -92,16 +92,15 @@ class Memory:
         return Trace(folders=self._folders)
 
     def save(self) -> None:
-        """Write down what is new, with all of the old that still holds."""
-        old, trace = self._bundle, self._trace or self.trace()
-        paths, modules = old.paths | trace.paths, old.modules | trace.modules
-        if not any(self._fresh.values()) or len(paths) > _MOST_PATHS:
+        """Write down what is new, with all of the old that still holds; nothing where no reading was to be kept."""
+        old, trace = self._bundle, self._trace
+        if trace is None or len(old.paths | trace.paths) > _MOST_PATHS:
             return
         ids = self.graph.revisions
         readings = {self._of_reading(id_, direction) for id_ in ids for direction in Direction}
         bundle = _Bundle(
-            paths=paths,
-            modules=modules,
+            paths=old.paths | trace.paths,
+            modules=old.modules | trace.modules,
             readings=_merged(old.readings, self._fresh["readings"], readings),
             judged=_merged(old.judged, self._fresh["judged"], {self._of_judging(id_) for id_ in ids}),
         )

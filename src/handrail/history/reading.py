@@ -79,8 +79,8 @@ def read(
     trace = memory.trace() if memory else None
     recorded_up = study(up, shadow=engine.shadow(), known=_known(memory, up), trace=trace)
     recorded_down = study(down, heads=graph.heads, only=wanted, known=_known(memory, down, wanted), trace=trace)
-    if memory and trace:
-        memory.keep_readings(trace, (*recorded_up.told, *recorded_down.told))
+    if memory and trace and recorded_up.steady and recorded_down.steady:
+        memory.keep_readings(trace, (*recorded_up.fresh, *recorded_down.fresh))
     told = partial(step, engine=engine, server_major=server_major)
     upgrades: dict[str, ReviewedStep] = {}
     for revision, recorded in zip(order, recorded_up.recorded, strict=True):

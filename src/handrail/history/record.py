@@ -61,10 +61,14 @@ _exit = os._exit  # the fence replaces it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Studied:
-    """The readings of all steps, in order; `told` are the new ones that the code itself brought to an end."""
+    """The readings of all steps, in order; `fresh` are those that were not known.
+
+    `steady` is False where code had to be ended or ended its reader: another time it may be read otherwise.
+    """
 
     recorded: tuple[RecordedRevision, ...]
-    told: tuple[RecordedRevision, ...]
+    fresh: tuple[RecordedRevision, ...]
+    steady: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,15 +187,17 @@ class _Reader:
         for act in unread:
             call(partial(compiled, act.revision.source, str(act.revision.path)))
         found = dict(self.known)
-        told: list[RecordedRevision] = []
+        fresh: list[RecordedRevision] = []
+        steady = True
         waiting = acts
         while unread:
             done, failed = self.read(waiting, None if waiting is not acts else shadow)
-            told += done
+            fresh += done
+            steady = steady and not failed
             found |= {recorded.revision: recorded for recorded in (*done, *failed)}
             unread = unread[len(done) + len(failed) :]
             waiting = waiting[waiting.index(unread[0]) :] if unread else []
-        return Studied(recorded=tuple(found[act.revision.id] for act in acts), told=tuple(told))
+        return Studied(recorded=tuple(found[act.revision.id] for act in acts), fresh=tuple(fresh), steady=steady)
 
     def read(
         self, acts: list[Act], shadow: base.Shadow | None
