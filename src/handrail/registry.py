@@ -18,13 +18,13 @@ from handrail import checks as _checks
 from handrail import gates as _gates
 from handrail import rules as _rules
 from handrail.errors import SettingsInvalid
-from handrail.model.check import Check
-from handrail.model.gate import Gate
 
 if TYPE_CHECKING:
+    from handrail.model.check import Check
+    from handrail.model.gate import Gate
     from handrail.model.rule import Rule
 
-P = TypeVar("P", "Rule", Gate, Check)
+P = TypeVar("P", "Rule", "Gate", "Check")
 
 
 @cache
@@ -38,12 +38,16 @@ def rules() -> dict[str, Rule]:
 @cache
 def gates() -> dict[str, Gate]:
     """Return every gate by name."""
+    from handrail.model.gate import Gate  # noqa: PLC0415 - see rules
+
     return dict(_shelf(_gates, Gate))
 
 
 @cache
 def checks() -> dict[str, Check]:
     """Return every check by name."""
+    from handrail.model.check import Check  # noqa: PLC0415 - see rules
+
     return dict(_shelf(_checks, Check))
 
 

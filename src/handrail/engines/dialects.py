@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-from sqlalchemy import URL
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
-from handrail.engines.base import Actions, Effects, Shadow, Statements, for_url
+    from handrail.engines.base import Actions, Effects, Shadow, Statements
 
 
 class Dialect(Protocol):
@@ -47,6 +48,10 @@ _DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 
 def for_name(name: str) -> Dialect:
     """Return what reads that dialect; nothing is connected to."""
+    from sqlalchemy import URL  # noqa: PLC0415 - the names alone are asked for where nothing has to be read
+
+    from handrail.engines.base import for_url  # noqa: PLC0415 - see above
+
     if name == "sqlite":
         return for_url(URL.create(name, database=str(Path(gettempdir(), f"handrail-{uuid4()}.db"))))
     url = URL.create(f"{name}+{_DRIVERS[name]}", database="review")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from handrail.errors import HandrailError, OnlyRead
-from handrail.flows.ports import ProjectPorts, target_ports
+from handrail.flows.ports import ReviewPorts, target_ports, with_journal
 from handrail.history import dialect
-from handrail.history.env_py import EnvPy
 from handrail.model.review import EngineChoice
+
+if TYPE_CHECKING:
+    from handrail.history.env_py import EnvPy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,7 @@ class Located:
     env: EnvPy | None = None
 
 
-def locate(ports: ProjectPorts, name: str | None) -> tuple[Located | None, tuple[str, ...]]:
+def locate(ports: ReviewPorts, name: str | None) -> tuple[Located | None, tuple[str, ...]]:
     """Return what the named environment tells, or the only one declared; None where there is none, with notes.
 
     Reads only. One that is named has to be there: raises SettingsInvalid, Unreachable, ProjectUnreadable. One that is
@@ -36,7 +39,7 @@ def locate(ports: ProjectPorts, name: str | None) -> tuple[Located | None, tuple
 
     environment = ports.settings.environment(name)
     try:
-        target = target_ports(ports, environment, emit=lambda _event: None)
+        target = target_ports(with_journal(ports), environment, emit=lambda _event: None)
         standing = planning.look_as_allowed(target)
     except OnlyRead as exc:
         told = dialect.choice(exc.dialect, environment.name)

@@ -5,32 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handrail.config import Environment, Settings, load
 from handrail.config import find as find_settings
-from handrail.engines.base import Engine, for_url
-from handrail.history import env_py, execute, graph, project
-from handrail.history.env_py import EnvPy
+from handrail.history import graph, project
 from handrail.history.graph import Graph
 from handrail.history.project import Project
 from handrail.host.clock import Clock, SystemClock
 from handrail.host.signals import Stop
 from handrail.host.urls import resolve
-from handrail.journal.store import Journal
-from handrail.model.run import Event
 
-Emit = Callable[[Event], None]
+if TYPE_CHECKING:
+    from handrail.engines.base import Engine
+    from handrail.history.env_py import EnvPy
+    from handrail.journal.store import Journal
+    from handrail.model.run import Event
+
+Emit = Callable[["Event"], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectPorts:
-    """A project, without any database."""
+class ReviewPorts:
+    """The files of a project, for a flow that works with nothing else."""
 
     settings: Settings
     project: Project
     graph: Graph
-    journal: Journal
     clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPorts(ReviewPorts):
+    """A project, without any database."""
+
+    journal: Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +61,34 @@ class Ports(ProjectPorts):
 
 def project_ports(root: Path) -> ProjectPorts:
     """Read settings and revision files; nothing of the project is imported, nothing is connected to."""
-    return _project_ports(load(root))
+    return with_journal(_review_ports(load(root)))
 
 
-def review_ports(root: Path) -> ProjectPorts:
+def review_ports(root: Path) -> ReviewPorts:
     """Read the revision files, and the settings where there are any: a review needs none."""
-    return _project_ports(Settings(root=root) if find_settings(root) is None else load(root))
+    return _review_ports(Settings(root=root) if find_settings(root) is None else load(root))
 
 
-def _project_ports(settings: Settings) -> ProjectPorts:
+def _review_ports(settings: Settings) -> ReviewPorts:
     found = project.find(settings.root, ini=settings.alembic or None)
+    return ReviewPorts(settings=settings, project=found, graph=graph.load(found), clock=SystemClock())
+
+
+def with_journal(ports: ReviewPorts) -> ProjectPorts:
+    """Add the project's journal."""
     return ProjectPorts(
-        settings=settings,
-        project=found,
-        graph=graph.load(found),
-        journal=journal_of(settings),
-        clock=SystemClock(),
+        settings=ports.settings,
+        project=ports.project,
+        graph=ports.graph,
+        clock=ports.clock,
+        journal=journal_of(ports.settings),
     )
 
 
 def journal_of(settings: Settings) -> Journal:
     """Return the journal at the file that the setting names, or at the URL, named as an environment's url is."""
+    from handrail.journal.store import Journal  # noqa: PLC0415 - SQLAlchemy, which files alone do not need
+
     place = settings.journal
     if place.partition(":")[0] in {"env", "file", "command"}:
         place = resolve(place, environment="the journal", root=settings.root)
@@ -84,6 +100,9 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
 
     Raises ProjectUnreadable for an env.py that does more than configure: where it stands would be read without it.
     """
+    from handrail.engines.base import for_url  # noqa: PLC0415 - see journal_of
+    from handrail.history import env_py, execute  # noqa: PLC0415 - Alembic, which files alone do not need
+
     url = resolve(environment.migration_url or environment.url, environment=environment.name, root=ports.settings.root)
     engine = for_url(url)  # before env.py, which would trip over a URL that cannot be used in words of its own
     env = env_py.capture(ports.project, url=url, graph=ports.graph)

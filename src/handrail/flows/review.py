@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
 from handrail.flows import explain, judging, locating, selecting
 from handrail.flows.judging import Shelf
-from handrail.flows.ports import ProjectPorts
+from handrail.flows.ports import ReviewPorts
 from handrail.flows.selecting import Selection
-from handrail.history import dialect, ignoring, plain_sight, reading
-from handrail.history.env_py import EnvPy
-from handrail.history.graph import Graph
+from handrail.history import dialect, ignoring
+from handrail.history.graph import Graph, whole
 from handrail.history.memory import Memory, digest
-from handrail.history.reading import Read
 from handrail.host.cache import NO_CACHE, Cache
 from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.finding import Finding
@@ -24,6 +23,10 @@ from handrail.model.reviewed import GraphProblem, ReviewedGraph, ReviewedRevisio
 from handrail.model.rule import RuleFacts
 from handrail.model.suppressing import Marks, suppress
 from handrail.model.verdict import Confidence, Severity
+
+if TYPE_CHECKING:
+    from handrail.history.env_py import EnvPy
+    from handrail.history.reading import Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class ReviewRequest:
     cache: Cache = NO_CACHE
 
 
-def review(ports: ProjectPorts, request: ReviewRequest) -> Review:
+def review(ports: ReviewPorts, request: ReviewRequest) -> Review:
     """Return what the rules find. Reads files only, but for the database of an environment that is named.
 
     Raises ProjectUnreadable, HistoryBroken for a target that is not there, UsageRefused.
@@ -59,7 +62,7 @@ def review(ports: ProjectPorts, request: ReviewRequest) -> Review:
         heads=located.heads if located else None,
     )
     engines = (located.engine,) if located and not request.engine else _engines(ports, request)
-    mended = reading.whole(ports.graph)
+    mended = whole(ports.graph)
     policy = replace(ports.settings.review, enable=(*ports.settings.review.enable, *request.enable))
     on = judging.shelf(policy, _old(ports))
     marks = {id_: ignoring.suppressions(mended.revisions[id_].source) for id_ in selection.revisions}
@@ -89,11 +92,11 @@ def review(ports: ProjectPorts, request: ReviewRequest) -> Review:
     )
 
 
-def _engines(ports: ProjectPorts, request: ReviewRequest) -> tuple[EngineChoice, ...]:
+def _engines(ports: ReviewPorts, request: ReviewRequest) -> tuple[EngineChoice, ...]:
     return dialect.choices(ports.project, ports.graph.revisions.values(), request.engine, known=DIALECTS)
 
 
-def _facts(ports: ProjectPorts, request: ReviewRequest, choice: EngineChoice) -> RuleFacts:
+def _facts(ports: ReviewPorts, request: ReviewRequest, choice: EngineChoice) -> RuleFacts:
     return RuleFacts(
         engine=choice.name,
         server_major=choice.server_major,
@@ -105,7 +108,7 @@ def _facts(ports: ProjectPorts, request: ReviewRequest, choice: EngineChoice) ->
 
 
 def _asked(
-    ports: ProjectPorts,
+    ports: ReviewPorts,
     request: ReviewRequest,
     choice: EngineChoice,
     graph: Graph,
@@ -133,7 +136,7 @@ def _asked(
 
 
 def _memory(
-    ports: ProjectPorts, request: ReviewRequest, choice: EngineChoice, graph: Graph, on: Shelf, facts: RuleFacts
+    ports: ReviewPorts, request: ReviewRequest, choice: EngineChoice, graph: Graph, on: Shelf, facts: RuleFacts
 ) -> Memory | None:
     """Return what is remembered; None where rules of other packages, or what a database holds, have a say."""
     if request.cache is NO_CACHE or facts.sizes is not UNKNOWN or not on.own:
@@ -149,7 +152,7 @@ def _memory(
 
 
 def _read(
-    ports: ProjectPorts,
+    ports: ReviewPorts,
     request: ReviewRequest,
     choice: EngineChoice,
     graph: Graph,
@@ -157,6 +160,8 @@ def _read(
     env: EnvPy | None,
     memory: Memory | None,
 ) -> Read:
+    from handrail.history import plain_sight, reading  # noqa: PLC0415 - Alembic, which what is remembered does not need
+
     engine = for_name(choice.spoken)
     if request.static:
         return plain_sight.read(graph, engine=engine, server_major=choice.server_major)
@@ -171,7 +176,7 @@ def _read(
     )
 
 
-def _old(ports: ProjectPorts) -> frozenset[str]:
+def _old(ports: ReviewPorts) -> frozenset[str]:
     """Return the revisions that rules about how a file is written leave alone."""
     return ports.graph.applied(ports.settings.rules_after)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handrail.flows.ports import ProjectPorts
-from handrail.history import reading
-from handrail.history.graph import Graph
+from handrail.flows.ports import ReviewPorts
+from handrail.history.graph import Graph, whole
 from handrail.host import git
 from handrail.model.review import Scope
 
@@ -20,7 +19,7 @@ class Selection:
 
 
 def select(
-    ports: ProjectPorts, target: str, *, everything: bool, since: str, heads: tuple[str, ...] | None
+    ports: ReviewPorts, target: str, *, everything: bool, since: str, heads: tuple[str, ...] | None
 ) -> Selection:
     """Return one revision or those of a range `a:b`, those changed since a git ref, the pending ones, or all.
 
@@ -28,7 +27,7 @@ def select(
     pending. Raises HistoryBroken, UsageRefused.
     """
     graph = ports.graph
-    order = [revision.id for revision in reversed(list(reading.whole(graph).walk()))]
+    order = [revision.id for revision in reversed(list(whole(graph).walk()))]
     if since and not everything:
         changed = git.changed(ports.project.root, since)
         chosen = tuple(i for i in order if graph.revisions[i].path.resolve() in changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -150,6 +150,29 @@ def assemble(revisions: Iterable[Revision], problems: Iterable[Problem] = ()) ->
         if first is not revision:
             twice.append(_duplicate(first, revision))
     return Graph(revisions=MappingProxyType(by_id), problems=(*problems, *twice, *structure.problems(by_id)))
+
+
+def whole(graph: Graph) -> Graph:
+    """Return the graph without what is wrong with it as a whole, so that each revision in it can be read.
+
+    Parents that are not there and circles are cut.
+    """
+    known = graph.revisions
+    mended = {
+        r.id: replace(
+            r,
+            parents=tuple(p for p in r.parents if p in known),
+            depends_on=tuple(d for d in r.depends_on if d in known),
+            branch_labels=(),
+        )
+        for r in known.values()
+    }
+    found = assemble(mended.values())
+    while circle := [p for p in found.problems if p.blocking and p.revisions]:
+        cut = circle[0].revisions[0]
+        mended[cut] = replace(mended[cut], parents=(), depends_on=())
+        found = assemble(mended.values())
+    return found
 
 
 def revision_map(graph: Graph) -> RevisionMap:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from handrail.engines import dialects
 from handrail.history import record
 from handrail.history.env_py import EnvPy, neutral
-from handrail.history.graph import Graph, assemble
+from handrail.history.graph import Graph
 from handrail.history.memory import Memory
 from handrail.history.project import Project
 from handrail.model import redefining
@@ -30,29 +30,6 @@ class Read:
 
     upgrades: Mapping[str, ReviewedStep]
     downgrades: Mapping[str, ReviewedStep]
-
-
-def whole(graph: Graph) -> Graph:
-    """Return the graph without what is wrong with it as a whole, so that each revision in it can be read.
-
-    Parents that are not there and circles are cut.
-    """
-    known = graph.revisions
-    mended = {
-        r.id: replace(
-            r,
-            parents=tuple(p for p in r.parents if p in known),
-            depends_on=tuple(d for d in r.depends_on if d in known),
-            branch_labels=(),
-        )
-        for r in known.values()
-    }
-    found = assemble(mended.values())
-    while circle := [p for p in found.problems if p.blocking and p.revisions]:
-        cut = circle[0].revisions[0]
-        mended[cut] = replace(mended[cut], parents=(), depends_on=())
-        found = assemble(mended.values())
-    return found
 
 
 def read(
