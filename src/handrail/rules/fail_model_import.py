@@ -24,13 +24,15 @@ from handrail.model.verdict import Severity
 #: Packages that are never the application.
 _OTHERS = frozenset({"alembic", "geoalchemy2", "pgvector", "sqlalchemy", "sqlalchemy_utils", "sqlmodel"})
 _MODELS = re.compile(r"models?|\w+_models?|orm|entities|tables")
+#: Where statements stand in statements.
+_PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 _NAMES = frozenset({"Base", "Model", "db", "metadata", "SessionLocal"})
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each import of what looks like the application's models."""
     tree = syntax(revision.revision.source)
-    for line, what in _imports(tree) if tree else ():
+    for line, what in _imports(tree, revision.revision.source) if tree else ():
         yield RULE.in_file(
             revision,
             line=line,
@@ -41,8 +43,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         )
 
 
-def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in _run(tree):
+def _imports(tree: ast.AST, source: str) -> Iterator[tuple[int, str]]:
+    for node in _run(tree, expressions="import_module" in source):
         match node:
             case ast.Import(names=names):
                 for alias in names:
@@ -60,15 +62,16 @@ def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, path
 
 
-def _run(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that run: what stands under `if TYPE_CHECKING` does not."""
+def _run(tree: ast.AST, *, expressions: bool) -> Iterator[ast.AST]:
+    """Yield the nodes that run: what stands under `if TYPE_CHECKING` does not. Most of a file is expressions."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             continue
         yield node
-        waiting += reversed(list(ast.iter_child_nodes(node)))
+        inner = ast.iter_child_nodes(node) if expressions else (n for part in _PARTS for n in getattr(node, part, ()))
+        waiting += reversed(list(inner))
 
 
 def _ours(path: str) -> bool:

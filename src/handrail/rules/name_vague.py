@@ -36,6 +36,8 @@ _ANY = frozenset(
 _BEGINNING = frozenset({"initial", "init", "base", "baseline", "first", "start"})
 #: Verbs that say that something happens, and not what.
 _UNSPECIFIC = frozenset(said("adjust alter change changes fix fixes improve modify tweak update updates"))
+_SPECIFIC = revision_name.VERBS_OF_CHANGE - {"index"} - _UNSPECIFIC
+_SAID_OF_ANY = _ANY | _UNSPECIFIC | _SPECIFIC
 _JOINING = frozenset({"merge", "merges", "join", "joins", "heads", "branches"})
 
 
@@ -61,11 +63,9 @@ def _fits_any(text: str, revision: ReviewedRevision) -> bool:
     if (parents == 0 and _BEGINNING.intersection(told)) or (parents > 1 and _JOINING.intersection(told)):
         return False
     step = revision.upgrade
-    specific = revision_name.VERBS_OF_CHANGE - {"index"} - _UNSPECIFIC
-    said_of_any = _ANY | _UNSPECIFIC | specific
     touched = {name.lower() for name in names(step)} if step else set()
-    rest = [w for w in told if w in touched or not (w in said_of_any or w.isdigit() or len(w) == 1)]
-    if specific.intersection(told) or not step:
+    rest = [w for w in told if w in touched or not (w in _SAID_OF_ANY or w.isdigit() or len(w) == 1)]
+    if _SPECIFIC.intersection(told) or not step:
         return not rest
     owners = frozenset[str]().union(*(words(name) for name in tables(step)))
     return words(" ".join(rest)) <= owners

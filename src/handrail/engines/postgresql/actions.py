@@ -234,7 +234,7 @@ def _made(kind: str, name: Callable[[Node], str]) -> Callable[[Node], Iterator[A
 
 def _write(node: Node) -> Iterator[Action]:
     """Yield the statement's own write and those of its WITH."""
-    for write in (node, *(found for name in WRITES for found in find(node, name) if found is not node)):
+    for write in (node, *(found for found in find(node, *WRITES) if found is not node)):
         yield _one_write(write)
     if calls_unknown(node):
         yield act.Opaque(reason="it calls a function that is not known")

@@ -57,7 +57,7 @@ def query(node: Node, skip: str = "") -> Iterator[Lock]:
         return
     names = {item.ctename for item in find(node, "CommonTableExpr")}
     locked = bool(next(iter(find(node, "LockingClause")), None))
-    written = {relation(w.relation) for kind in WRITES for w in find(node, kind)}
+    written = {relation(write.relation) for write in find(node, *WRITES)}
     for table in find(node, "RangeVar"):
         name = relation(table)
         if name == skip or (not table.schemaname and name in names):

@@ -183,7 +183,7 @@ def _kind(node: Node) -> StatementKind:
 def _select(node: Node) -> StatementKind:
     if node.HasField("into_clause"):
         return StatementKind.SCHEMA
-    if any(True for name in WRITES for _ in find(node, name)):
+    if any(True for _ in find(node, *WRITES)):
         return StatementKind.DATA
     return _calls(node)
 

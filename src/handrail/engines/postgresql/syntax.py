@@ -43,15 +43,20 @@ def kind_of(node: Node) -> str:
     return str(node.DESCRIPTOR.name)
 
 
-def find(node: Node, kind: str) -> Iterable[Node]:
-    """Return every message of that kind inside `node`, itself included, in no promised order."""
-    if kind_of(node) == kind:
-        yield node
-    for field, value in node.ListFields():
-        if field.message_type is None:
-            continue
-        for item in value if field.is_repeated else (value,):
-            yield from find(item, kind)
+def find(node: Node, *kinds: str) -> Iterable[Node]:
+    """Return every message of those kinds inside `node`, itself included, in no promised order."""
+    waiting = [node]
+    while waiting:
+        inner = waiting.pop()
+        if inner.DESCRIPTOR.name in kinds:
+            yield inner
+        for field, value in inner.ListFields():
+            if field.message_type is None:
+                continue
+            if field.is_repeated:
+                waiting.extend(value)
+            else:
+                waiting.append(value)
 
 
 def analyzes(node: Node) -> bool:

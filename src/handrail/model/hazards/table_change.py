@@ -62,6 +62,9 @@ def changes(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, Action]]:
 
 def _remade(step: ReviewedStep) -> dict[str, str]:
     """Return the tables that this step makes to take another's place, with the name of that one."""
+    renames = [action for _, action in step.actions() if isinstance(action, RenameTable)]
+    if not renames:
+        return {}
     made = {a.table for _, a in step.actions() if isinstance(a, CreateTable)}
     dropped = {bare(a.table) for _, a in step.actions() if isinstance(a, DropTable)}
     filled = {
@@ -70,7 +73,7 @@ def _remade(step: ReviewedStep) -> dict[str, str]:
         if isinstance(a, WriteRows) and a.verb is Verb.INSERT
         for name in a.reads
     }
-    renamed = ((a.table, bare(a.new_name)) for _, a in step.actions() if isinstance(a, RenameTable))
+    renamed = ((a.table, bare(a.new_name)) for a in renames)
     return {t: name for t, name in renamed if t in made and name in dropped and (t, name) in filled}
 
 
