@@ -260,6 +260,24 @@ def test_runs_at_the_same_time_do_not_hurt_one_another(project: Project, tmp_pat
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_what_is_remembered_is_told_without_sqlalchemy_and_alembic(project: Project, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from handrail.cli.main import main\n"
+        f"main(['review', '--all', '-C', {str(project.root)!r}])\n"
+        "print(*sys.modules, sep='\\n', file=sys.stderr)\n"
+    )
+
+    def loaded() -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={"XDG_CACHE_HOME": str(tmp_path)}, capture_output=True, check=True
+        )
+        return {name.partition(".")[0] for name in done.stderr.decode().split()}
+
+    assert {"sqlalchemy", "alembic"} <= loaded()
+    assert loaded().isdisjoint({"sqlalchemy", "alembic", "postgast"})
+
+
 def test_no_cache_keeps_nothing(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

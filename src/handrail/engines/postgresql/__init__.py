@@ -18,7 +18,6 @@ from handrail.engines.postgresql import (
     locks,
     orphans,
     rights,
-    rows,
     sequences,
     statements,
     trials,
@@ -62,7 +61,6 @@ class PostgreSQL:
     name = "postgresql"
     state_schema: str | None = "handrail"
     catalog: Catalog = catalog
-    rows: Rows = rows
     effects: Effects = effects
     statements: Statements = statements
     locks: Locks = locks
@@ -87,6 +85,12 @@ class PostgreSQL:
         """What reads statements as actions."""
         actions: Actions = import_module("handrail.engines.postgresql.actions")
         return actions
+
+    @property
+    def rows(self) -> Rows:
+        """What counts and prints rows."""
+        rows: Rows = import_module("handrail.engines.postgresql.rows")
+        return rows
 
     @property
     def backups(self) -> Backups:

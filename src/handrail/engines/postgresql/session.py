@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-import psycopg
 import sqlalchemy
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
@@ -196,6 +195,8 @@ def for_libpq(url: URL) -> URL:
     driver = url.get_driver_name()
     if driver == OUR_DRIVER:
         return url.set(drivername=f"postgresql+{OUR_DRIVER}")
+    import psycopg  # noqa: PLC0415 - whoever reads SQL without a server needs no driver
+
     known = {item.keyword.decode() for item in psycopg.pq.Conninfo.get_defaults()}
     query = {name: value for name, value in url.query.items() if name in known}
     if driver == "asyncpg" and "ssl" in url.query:
