@@ -93,6 +93,7 @@ CHANGES: dict[str, Callable[[Project], None]] = {
     "the file": lambda project: append(project.versions / "bbb2_change.py", "# more\n"),
     "its parent": lambda project: append(project.versions / "aaa1_change.py", "# more\n"),
     "a module that it imports": lambda project: append(project.root / "ours.py", "# more\n"),
+    "Alembic's settings": lambda project: append(project.root / "alembic.ini", "limit = 2\n"),
     "env.py": lambda project: append(project.root / "migrations" / "env.py", "# more\n"),
 }
 
@@ -134,7 +135,7 @@ def test_what_a_revision_looks_at_makes_it_untrue_by_changing(
 
 def test_another_handrail_reads_for_itself(project: Project, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     project.review(cache=cache)
-    monkeypatch.setattr(memory, "_tools", lambda: ("handrail 99",))
+    monkeypatch.setattr(memory, "tools", lambda: ("handrail 99",))
     later(monkeypatch)
 
     assert drops_table(project.review(cache=cache))

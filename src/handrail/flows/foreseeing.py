@@ -9,6 +9,7 @@ from handrail.compat.board import Seen
 from handrail.compat.foresight import Foresight
 from handrail.compat.known_schema import KnownSchema, of_replayed, readable
 from handrail.flows.ports import Ports
+from handrail.history import graph as graphs
 from handrail.history import reading
 from handrail.history.dialect import OLDEST
 from handrail.history.reading import Read
@@ -20,7 +21,7 @@ from handrail.model.reviewed import ReviewedStep
 
 def foreseen(ports: Ports, chosen: tuple[AppVersion, ...], *, every_pair: bool, reason: str = "") -> Matrix:
     """Return the matrix as it is predicted; `reason` says why it is not executed, '' where nobody asked for that."""
-    graph = reading.whole(ports.graph)
+    graph = graphs.whole(ports.graph)
     major = OLDEST[ports.engine.name]
     read = reading.read(ports.project, graph, engine=ports.engine, server_major=major, env=ports.env)
     schemas = _schemas(read, ports.engine.name)

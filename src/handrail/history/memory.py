@@ -1,7 +1,7 @@
 """What reading and judging gave the last time, for as long as nothing that it rests on has changed.
 
-A reading rests on the bytes of its revision and of all before it, on how the revisions hang together, on the engine,
-on Handrail, Alembic, SQLAlchemy and Python, and on whatever the revisions looked at while they ran. What sends values
+A reading rests on the bytes of its revision and of all before it, on how the revisions hang together, on env.py and the
+settings of Alembic, on the engine, on Handrail, Alembic, SQLAlchemy and Python, and on whatever the revisions looked at while they ran. What sends values
 apart from its SQL, or SQL with the value of a variable of the environment in it, is read anew each time: those may be
 rows, or secret.
 """
@@ -24,7 +24,7 @@ import msgspec
 import handrail
 from handrail.history.graph import Graph
 from handrail.history.project import Project
-from handrail.history.trace import Trace, unchanged
+from handrail.history.trace import Trace, state, unchanged
 from handrail.host.cache import Cache
 from handrail.model.operation import RecordedRevision
 from handrail.model.review import Judged
@@ -124,9 +124,10 @@ class Memory:
     @cached_property
     def _name(self) -> str:
         project = self.project
-        places = (project.root, project.script_location, *project.prepend_sys_path, *project.version_locations)
-        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (project.env_py,) if path.is_file()]
-        return digest(self.engine, *map(str, places), *files, *tools())
+        places = (Path.cwd(), project.root, project.script_location)
+        lists = (*project.prepend_sys_path, Path(), *project.version_locations)
+        files = [state(path) if path else "" for path in (project.env_py, project.ini, project.pyproject)]
+        return digest(self.engine, *map(str, (*places, *lists)), *files, *tools())
 
     @cached_property
     def _lineage(self) -> Mapping[str, str]:
