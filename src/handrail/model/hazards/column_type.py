@@ -1,6 +1,6 @@
 """What a change of a column's type does to its values, by the types' names alone.
 
-Types are as `ColumnSpec.type` has them, in PostgreSQL's words. Sources:
+Types are as `ColumnSpec.type` has them, in PostgreSQL's or MySQL's words. Sources:
 https://www.postgresql.org/docs/current/datatype.html and, for casts, the catalogue pg_cast of PostgreSQL 14 to 18.
 """
 
@@ -20,17 +20,21 @@ _WORDS = {
     "float": "double precision",
     "datetime": "timestamp without time zone",
     "timestamp": "timestamp without time zone",
+    "double": "double precision",
+    "tinytext": "text",
+    "mediumtext": "text",
+    "longtext": "text",
 }
-_BYTES = {"smallint": 2, "integer": 4, "bigint": 8}
+_BYTES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "integer": 4, "bigint": 8}
 #: Decimal digits that the largest value of each has, and those that every value of a floating type keeps.
-_DIGITS = {"smallint": 5, "integer": 10, "bigint": 19, "real": 6, "double precision": 15}
+_DIGITS = {"tinyint": 3, "smallint": 5, "mediumint": 7, "integer": 10, "bigint": 19, "real": 6, "double precision": 15}
 _FLOATS = frozenset({"real", "double precision"})
 _STRINGS = frozenset({"character varying", "character", "text", "citext"})
 _JSON = frozenset({"json", "jsonb"})
 _MOMENTS = frozenset({"timestamp without time zone", "timestamp with time zone"})
 _DATES = _MOMENTS | {"date"}
 _TIMES = frozenset({"time without time zone", "time with time zone"})
-_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
+_NUMBERS = frozenset({*_BYTES, "numeric", "real", "double precision"})
 _NETWORK = frozenset({"inet", "cidr"})
 _BITS = frozenset({"bit", "bit varying"})
 _KNOWN = (
@@ -80,7 +84,7 @@ def parsed(text: str) -> ColumnType:
     found = _TYPE.fullmatch(text.strip().lower())
     if found is None:
         return ColumnType(text.strip().lower())
-    name = " ".join(filter(None, (found[1].strip(), found[3].strip())))
+    name = " ".join(filter(None, (found[1].strip(), found[3].strip()))).removesuffix(" unsigned")
     sizes = tuple(int(size) for size in found[2].split(",")) if found[2] else ()
     name = _WORDS.get(name, name)
     return ColumnType(name, (1,) if name == "character" and not sizes else sizes, bool(found[4]))
