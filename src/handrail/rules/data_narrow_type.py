@@ -119,6 +119,18 @@ RULE = Rule(
             engines=frozenset({"mysql"}),
         ),
         Example(
+            given=("CREATE TABLE moods (mood enum('good', 'bad'))",),
+            body="op.execute(\"ALTER TABLE moods MODIFY mood enum('good')\")",
+            flagged=True,
+            engines=frozenset({"mysql"}),
+        ),
+        Example(
+            given=("CREATE TABLE moods (mood enum('good', 'bad'))",),
+            body="op.execute(\"ALTER TABLE moods MODIFY mood enum('good', 'bad', 'mixed')\")",
+            flagged=False,
+            engines=frozenset({"mysql"}),
+        ),
+        Example(
             given=(_USERS,),
             body='op.execute("ALTER TABLE users ALTER email TYPE varchar(9) USING left(email, 9)")',
             flagged=True,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 _TYPE = re.compile(r"([^(\[]+)(?:\(([\d\s,]+)\))?([a-z ]*)((?:\[\])*)")
+_LISTED = re.compile(r"(?:enum|set)\((.*)\)", re.IGNORECASE | re.DOTALL)
+_VALUE = re.compile(r"'(?:[^']|'')*'")
 _WORDS = {
     "int": "integer",
     "varchar": "character varying",
@@ -90,8 +92,17 @@ def parsed(text: str) -> ColumnType:
     return ColumnType(name, (1,) if name == "character" and not sizes else sizes, bool(found[4]))
 
 
+def listed(text: str) -> frozenset[str]:
+    """Return the values of MySQL's ENUM and SET, none for any other type."""
+    found = _LISTED.fullmatch(text.strip())
+    return frozenset(_VALUE.findall(found[1])) if found else frozenset()
+
+
 def fit(old: str, new: str) -> Fit:
     """Return what becomes of the values of the old type in the new one, FIT where the two are of different kinds."""
+    values, kept = listed(old), listed(new)
+    if values and kept:
+        return Fit.FIT if values <= kept else Fit.FAIL
     before, after = parsed(old), parsed(new)
     if before.array is not after.array:
         return Fit.FIT
@@ -133,6 +144,8 @@ def _numbers(before: ColumnType, after: ColumnType) -> Fit:
 
 def alike(old: str, new: str) -> bool:
     """Return whether an application sees values of the same kind in both: texts, whole numbers, and so on."""
+    if listed(old) and listed(new):
+        return fit(old, new) is Fit.FIT
     return parsed(old).family == parsed(new).family
 
 
