@@ -6,8 +6,10 @@ what it refuses it cannot.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import reduce
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, create_engine
@@ -253,6 +255,25 @@ def test_versions_differ_as_their_manuals_say() -> None:
     convert = "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4"
     assert work(convert, 11)[1] is Blocks.WRITES
     assert work(convert, 12) == ("SHARED_UPGRADABLE (ALGORITHM=COPY, LOCK=NONE)", Blocks.SCHEMA_CHANGES)
+
+
+SAID = {
+    INSTANT: "INSTANT",
+    INPLACE: "INPLACE",
+    REBUILD: "INPLACE, rebuild",
+    SHARED: "INPLACE, SHARED",
+    COPY: "COPY",
+}
+PAGE = (Path(__file__).parents[2] / "docs" / "mysql.md").read_text()
+
+
+def test_the_page_tells_what_the_code_claims() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
+    assert len(rows) > 20
+    for change, *told in rows:
+        actions = DIALECT.actions.actions(f"ALTER TABLE t {change}")
+        ways = [way(actions, major, before=scene()) for major in (8, 9, 10, 11)]
+        assert [SAID[one.algorithm] for one in ways if one] == [*told, told[-1]], change
 
 
 def test_a_modify_is_assumed_to_copy_since_the_old_column_is_not_in_it() -> None:

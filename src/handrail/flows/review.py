@@ -126,7 +126,7 @@ def _asked(
         read = _read(ports, request, choice, graph, fresh, env, memory)
         for revision in _revisions(graph, fresh, read, marks):
             findings = tuple(judging.of_revision(on, revision, facts))
-            known[revision.id] = Judged(findings=findings, coverage=tuple(_coverage(revision, choice.name)))
+            known[revision.id] = Judged(findings=findings, coverage=tuple(_coverage(revision, choice.spoken)))
             if memory:
                 memory.keep_judged(revision.id, known[revision.id])
     if memory:

@@ -79,6 +79,18 @@ def _subject(operation: ops.MigrateOperation) -> str | None:
     return next((str(n) for n in (getattr(operation, s, None) for s in _SUBJECTS) if isinstance(n, str)), None)
 
 
+def _stated(operation: ops.AlterColumnOp) -> Iterator[str]:
+    """Yield what an alter_column names of its column, new or existing; MySQL loses the rest."""
+    if operation.modify_nullable is not None or operation.existing_nullable is not None:
+        yield "nullable"
+    if operation.modify_server_default is not False or operation.existing_server_default is not False:
+        yield "server_default"
+    if operation.modify_comment is not False or operation.existing_comment is not None:
+        yield "comment"
+    if not {"autoincrement", "existing_autoincrement"}.isdisjoint(operation.kw):
+        yield "autoincrement"
+
+
 def _details(operation: ops.MigrateOperation) -> Iterator[tuple[str, str]]:
     for name in _FACTS:
         value = getattr(operation, name, None)
@@ -86,6 +98,8 @@ def _details(operation: ops.MigrateOperation) -> Iterator[tuple[str, str]]:
             yield name, _text(value)
         elif value is False and name.startswith("modify_nullable"):
             yield name, "false"
+    if isinstance(operation, ops.AlterColumnOp):
+        yield "states", ",".join(_stated(operation))
     column = getattr(operation, "column", None)
     if isinstance(column, Column):
         yield "type", _text(column.type)

@@ -76,7 +76,7 @@ _PG = frozenset({"postgresql"})
 RULE = Rule(
     name="compat-insert-not-null",
     severity=Severity.ERROR,
-    engines=frozenset({"postgresql", "sqlite"}),
+    engines=frozenset({"postgresql", "sqlite", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-insert.html",
     findings=findings,
     examples=(
@@ -115,6 +115,16 @@ RULE = Rule(
             """,
             flagged=True,
             engines=_PG,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.add_column("users", sa.Column("age", sa.Integer()))
+            op.execute("UPDATE users SET age = 0")
+            op.alter_column("users", "age", existing_type=sa.Integer(), nullable=False)
+            """,
+            flagged=True,
+            engines=frozenset({"mysql"}),
         ),
         Example(
             given=(_USERS,),

@@ -54,7 +54,7 @@ _PG = frozenset({"postgresql"})
 RULE = Rule(
     name="compat-rename-column",
     severity=Severity.ERROR,
-    engines=frozenset({"postgresql", "sqlite"}),
+    engines=frozenset({"postgresql", "sqlite", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-RENAME",
     findings=findings,
     examples=(
@@ -78,6 +78,13 @@ RULE = Rule(
                 batch.alter_column("name", new_column_name="full_name")
             """,
             flagged=True,
+            engines=_PG | {"sqlite"},
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.alter_column("users", "name", new_column_name="full_name", existing_type=sa.String(50))',
+            flagged=True,
+            engines=frozenset({"mysql"}),
         ),
         Example(
             given=(_USERS,),

@@ -56,11 +56,12 @@ _USERS = (
     "CREATE TABLE users (id integer PRIMARY KEY, age varchar(10), price integer, seen timestamp, note json, "
     "state varchar(10))"
 )
+_PG = frozenset({"postgresql"})
 
 RULE = Rule(
     name="compat-type-change",
     severity=Severity.WARNING,
-    engines=frozenset({"postgresql"}),
+    engines=frozenset({"postgresql", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DATA-TYPE",
     findings=findings,
     examples=(
@@ -71,7 +72,12 @@ RULE = Rule(
             rewrite=('op.add_column("users", sa.Column("age_new", sa.Integer()))',),
             leaves_out="the trigger, the copy, and the drop of age in a later release",
         ),
-        Example(given=(_USERS,), body='op.execute("ALTER TABLE users ALTER seen TYPE timestamptz")', flagged=True),
+        Example(
+            given=(_USERS,),
+            body='op.execute("ALTER TABLE users ALTER seen TYPE timestamptz")',
+            flagged=True,
+            engines=_PG,
+        ),
         Example(
             given=(_USERS,),
             body="""
@@ -84,11 +90,20 @@ RULE = Rule(
             given=(_USERS, "CREATE TYPE state AS ENUM ('on', 'off')"),
             body='op.execute("ALTER TABLE users ALTER state TYPE state USING state::state")',
             flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.execute("ALTER TABLE users MODIFY price varchar(20)")',
+            flagged=True,
+            engines=frozenset({"mysql"}),
         ),
         Example(given=(_USERS,), body='op.alter_column("users", "age", type_=sa.String(50))', flagged=False),
         Example(given=(_USERS,), body='op.alter_column("users", "age", type_=sa.Text())', flagged=False),
         Example(given=(_USERS,), body='op.alter_column("users", "price", type_=sa.BigInteger())', flagged=False),
-        Example(given=(_USERS,), body='op.execute("ALTER TABLE users ALTER note TYPE jsonb")', flagged=False),
+        Example(
+            given=(_USERS,), body='op.execute("ALTER TABLE users ALTER note TYPE jsonb")', flagged=False, engines=_PG
+        ),
         Example(
             body="""
             op.create_table("teams", sa.Column("size", sa.Text()))

@@ -80,7 +80,7 @@ def _count(action: AlterType, what: Fit) -> str:
     if new.name.startswith("character") and new.sizes:
         condition = f"length({action.column}) > {new.sizes[0]}"
     elif what is Fit.CUT:
-        condition = f"{action.column}::{action.type} <> {action.column}"
+        condition = f"CAST({action.column} AS {action.type}) <> {action.column}"
     else:
         condition = f"{action.column} is out of the range of {action.type}"
     return f"SELECT count(*) FROM {action.table} WHERE {condition}"
@@ -90,11 +90,12 @@ _USERS = (
     "CREATE TABLE users (id bigint PRIMARY KEY, email varchar(50), bio text, price numeric(12,4), seen timestamp, "
     "age integer)"
 )
+_PG = frozenset({"postgresql"})
 
 RULE = Rule(
     name="data-narrow-type",
     severity=Severity.WARNING,
-    engines=frozenset({"postgresql"}),
+    engines=frozenset({"postgresql", "mysql"}),
     source="https://www.postgresql.org/docs/current/datatype-character.html",
     findings=findings,
     examples=(
@@ -105,11 +106,35 @@ RULE = Rule(
             rewrite=('op.add_column("users", sa.Column("email_new", sa.String(20)))',),
             leaves_out="email stays as it is until email_new is filled and read",
         ),
-        Example(given=(_USERS,), body='op.execute("ALTER TABLE users ALTER bio TYPE varchar(200)")', flagged=True),
+        Example(
+            given=(_USERS,),
+            body='op.execute("ALTER TABLE users ALTER bio TYPE varchar(200)")',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.execute("ALTER TABLE users MODIFY bio varchar(200)")',
+            flagged=True,
+            engines=frozenset({"mysql"}),
+        ),
+        Example(
+            given=("CREATE TABLE moods (mood enum('good', 'bad'))",),
+            body="op.execute(\"ALTER TABLE moods MODIFY mood enum('good')\")",
+            flagged=True,
+            engines=frozenset({"mysql"}),
+        ),
+        Example(
+            given=("CREATE TABLE moods (mood enum('good', 'bad'))",),
+            body="op.execute(\"ALTER TABLE moods MODIFY mood enum('good', 'bad', 'mixed')\")",
+            flagged=False,
+            engines=frozenset({"mysql"}),
+        ),
         Example(
             given=(_USERS,),
             body='op.execute("ALTER TABLE users ALTER email TYPE varchar(9) USING left(email, 9)")',
             flagged=True,
+            engines=_PG,
         ),
         Example(
             given=(_USERS,),
@@ -117,7 +142,9 @@ RULE = Rule(
             flagged=True,
         ),
         Example(given=(_USERS,), body='op.alter_column("users", "id", type_=sa.Integer())', flagged=True),
-        Example(given=(_USERS,), body='op.execute("ALTER TABLE users ALTER seen TYPE date")', flagged=True),
+        Example(
+            given=(_USERS,), body='op.execute("ALTER TABLE users ALTER seen TYPE date")', flagged=True, engines=_PG
+        ),
         Example(given=(_USERS,), body='op.alter_column("users", "price", type_=sa.Integer())', flagged=True),
         Example(
             given=(_USERS,),

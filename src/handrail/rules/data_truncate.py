@@ -55,11 +55,12 @@ def _referring(schema: Replayed, table: str) -> tuple[str, ...]:
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY)"
 _NOTES = "CREATE TABLE notes (id integer PRIMARY KEY, user_id integer REFERENCES users (id))"
+_PG = frozenset({"postgresql"})
 
 RULE = Rule(
     name="data-truncate",
     severity=Severity.ERROR,
-    engines=frozenset({"postgresql"}),
+    engines=frozenset({"postgresql", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-truncate.html",
     findings=findings,
     examples=(
@@ -75,11 +76,12 @@ RULE = Rule(
             ),
             leaves_out="the copy users_kept is there in addition",
         ),
-        Example(given=(_USERS, _NOTES), body='op.execute("TRUNCATE users CASCADE")', flagged=True),
+        Example(given=(_USERS, _NOTES), body='op.execute("TRUNCATE users CASCADE")', flagged=True, engines=_PG),
         Example(
             given=(_USERS, _NOTES),
             body='op.get_bind().execute(sa.text("TRUNCATE notes, users RESTART IDENTITY"))',
             flagged=True,
+            engines=_PG,
         ),
         Example(
             given=(_USERS,),

@@ -46,12 +46,17 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             + ("; it was added just before" if new else ""),
             why="the statement fails if one row holds NULL" + (": all do" if new else ""),
             fix=f'op.execute("UPDATE {table} SET {column} = ... WHERE {column} IS NULL") in an earlier revision, '
-            "in batches; then\n"
-            f'op.create_check_constraint("{column}_not_null", "{table}", "{column} IS NOT NULL", '
-            "postgresql_not_valid=True), VALIDATE it in the next one, and set NOT NULL in the last",
+            "in batches" + (f"; then\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
             severity=Severity.ERROR if new else Severity.NOTE if facts.rows(table) == 0 else None,
             confidence=Confidence.HIGH if statement.before.certain else Confidence.LOW,
         )
+
+
+def _proved(table: str, column: str) -> str:
+    return (
+        f'op.create_check_constraint("{column}_not_null", "{table}", "{column} IS NOT NULL", '
+        "postgresql_not_valid=True), VALIDATE it in the next one, and set NOT NULL in the last"
+    )
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
@@ -61,7 +66,7 @@ _PG = frozenset({"postgresql"})
 RULE = Rule(
     name="fail-set-not-null",
     severity=Severity.WARNING,
-    engines=frozenset({"postgresql", "sqlite"}),
+    engines=frozenset({"postgresql", "sqlite", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
     findings=findings,
     examples=(

@@ -38,7 +38,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 RULE = Rule(
     name="fail-unnamed-constraint",
     severity=Severity.ERROR,
-    engines=frozenset({"postgresql"}),
+    engines=frozenset({"postgresql", "mysql"}),
     source="https://alembic.sqlalchemy.org/en/latest/naming.html",
     findings=findings,
     examples=(
@@ -47,6 +47,14 @@ RULE = Rule(
             body='op.drop_constraint(None, "teams", type_="unique")',
             flagged=True,
             fails=True,
+            engines=frozenset({"postgresql"}),
+        ),
+        Example(
+            given=("CREATE TABLE teams (id integer, CONSTRAINT uq_teams_id UNIQUE (id))",),
+            body='op.drop_constraint(None, "teams", type_="unique")',
+            flagged=True,
+            engines=frozenset({"mysql"}),
+            not_run="Alembic fails with an AssertionError that says nothing",
         ),
         Example(
             given=("CREATE TABLE teams (id integer, CONSTRAINT uq_teams_id UNIQUE (id))",),

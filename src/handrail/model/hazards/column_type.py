@@ -1,6 +1,6 @@
 """What a change of a column's type does to its values, by the types' names alone.
 
-Types are as `ColumnSpec.type` has them, in PostgreSQL's words. Sources:
+Types are as `ColumnSpec.type` has them, in PostgreSQL's or MySQL's words. Sources:
 https://www.postgresql.org/docs/current/datatype.html and, for casts, the catalogue pg_cast of PostgreSQL 14 to 18.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 _TYPE = re.compile(r"([^(\[]+)(?:\(([\d\s,]+)\))?([a-z ]*)((?:\[\])*)")
+_LISTED = re.compile(r"(?:enum|set)\((.*)\)", re.IGNORECASE | re.DOTALL)
+_VALUE = re.compile(r"'(?:[^']|'')*'")
 _WORDS = {
     "int": "integer",
     "varchar": "character varying",
@@ -20,17 +22,21 @@ _WORDS = {
     "float": "double precision",
     "datetime": "timestamp without time zone",
     "timestamp": "timestamp without time zone",
+    "double": "double precision",
+    "tinytext": "text",
+    "mediumtext": "text",
+    "longtext": "text",
 }
-_BYTES = {"smallint": 2, "integer": 4, "bigint": 8}
+_BYTES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "integer": 4, "bigint": 8}
 #: Decimal digits that the largest value of each has, and those that every value of a floating type keeps.
-_DIGITS = {"smallint": 5, "integer": 10, "bigint": 19, "real": 6, "double precision": 15}
+_DIGITS = {"tinyint": 3, "smallint": 5, "mediumint": 7, "integer": 10, "bigint": 19, "real": 6, "double precision": 15}
 _FLOATS = frozenset({"real", "double precision"})
 _STRINGS = frozenset({"character varying", "character", "text", "citext"})
 _JSON = frozenset({"json", "jsonb"})
 _MOMENTS = frozenset({"timestamp without time zone", "timestamp with time zone"})
 _DATES = _MOMENTS | {"date"}
 _TIMES = frozenset({"time without time zone", "time with time zone"})
-_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"})
+_NUMBERS = frozenset({*_BYTES, "numeric", "real", "double precision"})
 _NETWORK = frozenset({"inet", "cidr"})
 _BITS = frozenset({"bit", "bit varying"})
 _KNOWN = (
@@ -80,14 +86,23 @@ def parsed(text: str) -> ColumnType:
     found = _TYPE.fullmatch(text.strip().lower())
     if found is None:
         return ColumnType(text.strip().lower())
-    name = " ".join(filter(None, (found[1].strip(), found[3].strip())))
+    name = " ".join(filter(None, (found[1].strip(), found[3].strip()))).removesuffix(" unsigned")
     sizes = tuple(int(size) for size in found[2].split(",")) if found[2] else ()
     name = _WORDS.get(name, name)
     return ColumnType(name, (1,) if name == "character" and not sizes else sizes, bool(found[4]))
 
 
+def listed(text: str) -> frozenset[str]:
+    """Return the values of MySQL's ENUM and SET, none for any other type."""
+    found = _LISTED.fullmatch(text.strip())
+    return frozenset(_VALUE.findall(found[1])) if found else frozenset()
+
+
 def fit(old: str, new: str) -> Fit:
     """Return what becomes of the values of the old type in the new one, FIT where the two are of different kinds."""
+    values, kept = listed(old), listed(new)
+    if values and kept:
+        return Fit.FIT if values <= kept else Fit.FAIL
     before, after = parsed(old), parsed(new)
     if before.array is not after.array:
         return Fit.FIT
@@ -129,6 +144,8 @@ def _numbers(before: ColumnType, after: ColumnType) -> Fit:
 
 def alike(old: str, new: str) -> bool:
     """Return whether an application sees values of the same kind in both: texts, whole numbers, and so on."""
+    if listed(old) and listed(new):
+        return fit(old, new) is Fit.FIT
     return parsed(old).family == parsed(new).family
 
 
