@@ -69,6 +69,7 @@ def test_json_has_every_part_of_a_finding(project: Path, capsys: pytest.CaptureF
     (finding,) = [f for f in document["findings"] if f["rule"] == "lock-index-create"]
     assert finding.keys() == {
         "rule", "severity", "confidence", "revision", "file", "line", "direction", "what", "why", "fix",
+        "rows", "estimate", "dependants",
     }  # fmt: skip
     assert (finding["file"], finding["line"], finding["direction"]) == (
         "migrations/versions/a2_index.py",

@@ -107,6 +107,7 @@ def test_status_tells_a_run_that_was_cut_off_from_one_that_is_at_work(bench: Wor
     bench.die_at("Committed", 1, "apply", "--yes")
     told = bench.run("status").stdout
     assert "last run  apply was cut off, " in told
+    assert bench.json("status")["status"]["environments"][0]["cut_off"] is True
     assert "next      handrail resume -e main" in told
     assert bench.run("resume", "--yes").returncode == 0
     bench.execute("drop table b", "drop table a", "delete from alembic_version")

@@ -120,9 +120,12 @@ def show_rehearsed(found: Rehearsed, checks: tuple[Judgement, ...], format_: str
     from handrail.reports import json, text  # noqa: PLC0415 - most commands that take these options print no plan
 
     if format_ == "json":
-        show(json.document("dry-run", plan=found.plan, gates=found.gates, refusals=found.refusals, checks=checks))
+        parts = {"gates": found.gates, "refusals": found.refusals, "checks": checks, "rows": found.counted}
+        show(json.document("dry-run", plan=found.plan, **parts))
         return
     show(text.plan(found.plan))
+    if found.counted:
+        show("\n" + text.counted(found.counted))
     for judgements in (found.gates, checks):
         if judgements:
             show("\n" + text.judgements(judgements))

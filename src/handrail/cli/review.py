@@ -22,6 +22,19 @@ from handrail.model.verdict import Severity
 @click.option("--since", default="", metavar="GITREF", help="Revisions whose files differ from that branch or commit.")
 @options.environment
 @click.option(
+    "--snapshot",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Rest on what `handrail status --save FILE` has written; connect to nothing.",
+)
+@click.option(
+    "--count-for",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    metavar="SECONDS",
+    help="How long rows may be counted in the named environment; 0: not at all.",
+)
+@click.option(
     "--engine",
     default="",
     metavar="NAME",
@@ -52,6 +65,8 @@ def command(
     format_: str,
     directory: Path,
     *,
+    snapshot: Path | None,
+    count_for: float,
     everything: bool,
     static: bool,
     no_cache: bool,
@@ -59,9 +74,9 @@ def command(
     """Say what revisions would do, to whom, and what to write instead.
 
     TARGET is a revision, or a range a:b. Without one, and without --all or --since, the pending revisions are reviewed
-    where one environment is named or declared, and every revision otherwise. Needs no settings, no database, and not
-    the application; nothing is written but what the next review of the same files can go by, below the user's cache
-    folder.
+    where an environment is named, is the default or the only one, and every revision otherwise. Needs no settings, no
+    database, and not the application; nothing is written but what the next review of the same files can go by, below
+    the user's cache folder.
     """
     root = directory.resolve()
     request = ReviewRequest(
@@ -69,6 +84,8 @@ def command(
         everything=everything,
         since=since,
         environment=environment,
+        snapshot=snapshot,
+        count_for_s=count_for,
         engine=engine,
         static=static,
         cache=NO_CACHE if no_cache else user_cache(),

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
 from handrail.engines.archives import Backups
+from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.usage import Usage
 from handrail.errors import OnlyRead, UsageRefused
@@ -251,6 +252,9 @@ class Engine(Protocol):
     rights: Rights
     orphans: Orphans
     sequences: Sequences
+    sizes: Sizes
+    violations: Violations
+    dependants: Dependants
     ground: Ground
     trials: Trials
 

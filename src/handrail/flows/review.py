@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
 from handrail.flows import explain, judging, locating, selecting
 from handrail.flows.judging import Shelf
+from handrail.flows.locating import Located
 from handrail.flows.ports import ReviewPorts
 from handrail.flows.selecting import Selection
 from handrail.history import dialect, ignoring
@@ -17,12 +19,17 @@ from handrail.history.graph import Graph, whole
 from handrail.history.memory import Memory, digest
 from handrail.host.cache import NO_CACHE, Cache
 from handrail.model.action import UNKNOWN, Unknown
+from handrail.model.demand import COUNTING_LIMIT_S
 from handrail.model.finding import Finding
-from handrail.model.review import Coverage, EngineChoice, Judged, Review
+from handrail.model.hazards.demands import demands
+from handrail.model.hazards.weighing import Known, weighed
+from handrail.model.portrait import Portrait
+from handrail.model.review import Coverage, EngineChoice, Judged, Review, ReviewedDatabase
 from handrail.model.reviewed import GraphProblem, ReviewedGraph, ReviewedRevision
 from handrail.model.rule import RuleFacts
 from handrail.model.suppressing import Marks, suppress
 from handrail.model.verdict import Confidence, Severity
+from handrail.model.violation import Counted
 
 if TYPE_CHECKING:
     from handrail.history.env_py import EnvPy
@@ -33,19 +40,51 @@ if TYPE_CHECKING:
 class ReviewRequest:
     """What to review. `target` is a revision or a range `a:b`, `since` a git ref; see selecting.
 
-    `engine` names the engine to read for, '' to find it out. `sizes` are rows per table. `enable`
-    switches rules of style on. `cache` is where what was found is kept for the next time.
+    `snapshot` is a file that `handrail status --save` has written. `engine` names the engine to read for, '' to find it
+    out. `sizes` are rows per table. `count_for_s` bounds how long rows are counted, 0 for not at all; they are counted
+    only where the environment is named. `enable` switches rules of style on. `cache` is where what was found is kept
+    for the next time.
     """
 
     target: str = ""
     everything: bool = False
     since: str = ""
     environment: str | None = None
+    snapshot: Path | None = None
     engine: str = ""
     sizes: Mapping[str, int] | Unknown = UNKNOWN
+    count_for_s: float = COUNTING_LIMIT_S
     static: bool = False
     enable: frozenset[str] = frozenset()
     cache: Cache = NO_CACHE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What a review works with, once it is known what it is about."""
+
+    ports: ReviewPorts
+    request: ReviewRequest
+    graph: Graph
+    selection: Selection
+    located: Located | None
+    on: Shelf
+    marks: Marks
+
+    @property
+    def env(self) -> EnvPy | None:
+        """What the project's env.py configures, None where no environment was asked."""
+        return self.located.env if self.located else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What the rules say of the revisions as one engine would get them, and how well they were read."""
+
+    findings: tuple[Finding, ...]
+    coverage: tuple[Coverage, ...]
+    counted: tuple[Counted, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def review(ports: ReviewPorts, request: ReviewRequest) -> Review:
@@ -53,41 +92,48 @@ def review(ports: ReviewPorts, request: ReviewRequest) -> Review:
 
     Raises ProjectUnreadable, HistoryBroken for a target that is not there, UsageRefused.
     """
-    located, notes = locating.locate(ports, request.environment)
+    located, notes = locating.locate(ports, request.environment, request.snapshot)
     selection = selecting.select(
         ports,
         request.target,
         everything=request.everything,
         since=request.since,
-        heads=located.heads if located else None,
+        heads=located.portrait.heads if located and located.portrait else None,
     )
     engines = (located.engine,) if located and not request.engine else _engines(ports, request)
     mended = whole(ports.graph)
     policy = replace(ports.settings.review, enable=(*ports.settings.review.enable, *request.enable))
-    on = judging.shelf(policy, _old(ports))
     marks = {id_: ignoring.suppressions(mended.revisions[id_].source) for id_ in selection.revisions}
-    asked = [
-        _asked(ports, request, choice, mended, selection, on, marks, located.env if located else None)
-        for choice in engines
-    ]
-    facts = _facts(ports, request, engines[0])
-    found = [finding for findings, _ in asked[:1] for finding in findings]
-    for choice, (findings, _) in zip(engines[1:], asked[1:], strict=True):
-        found += _doubtful(findings, choice, found)
-    found += judging.of_graph(on, _graph(ports.graph, selection), facts)
+    job = _Job(
+        ports=ports,
+        request=request,
+        graph=mended,
+        selection=selection,
+        located=located,
+        on=judging.shelf(policy, _old(ports)),
+        marks=marks,
+    )
+    asked = [_asked(job, choice) for choice in engines]
+    facts = _facts(job, engines[0], None)
+    found = list(asked[0].findings)
+    for choice, answer in zip(engines[1:], asked[1:], strict=True):
+        found += _doubtful(answer.findings, choice, found)
+    found += judging.of_graph(job.on, _graph(ports.graph, selection), facts)
     kept, hidden, judged = suppress(_once(found), marks, today=facts.today)
-    kept = (*kept, *_of_suppressions(on, mended, selection, judged, facts))
+    kept = (*kept, *_of_suppressions(job, judged, facts))
     return Review(
         scope=selection.scope,
         revisions=selection.revisions,
         engines=engines,
         findings=_ordered(kept, selection),
         suppressed=hidden,
-        coverage=tuple(one for _, coverage in asked for one in coverage),
+        coverage=tuple(one for answer in asked for one in answer.coverage),
+        counted=tuple(one for answer in asked for one in answer.counted),
+        database=_database(located, request),
         sources=tuple(
             (str(mended.revisions[i].path), tuple(mended.revisions[i].source.splitlines())) for i in selection.revisions
         ),
-        notes=notes,
+        notes=(*notes, *(note for answer in asked for note in answer.notes)),
         static=request.static,
     )
 
@@ -96,83 +142,135 @@ def _engines(ports: ReviewPorts, request: ReviewRequest) -> tuple[EngineChoice, 
     return dialect.choices(ports.project, ports.graph.revisions.values(), request.engine, known=DIALECTS)
 
 
-def _facts(ports: ReviewPorts, request: ReviewRequest, choice: EngineChoice) -> RuleFacts:
+def _database(located: Located | None, request: ReviewRequest) -> ReviewedDatabase | None:
+    portrait = located.portrait if located else None
+    if portrait is None:
+        return None
+    return ReviewedDatabase(
+        environment=portrait.environment,
+        server=f"{portrait.engine} {portrait.server}",
+        heads=portrait.heads,
+        taken_at=portrait.taken_at,
+        file=str(request.snapshot) if request.snapshot else "",
+        sizes=portrait.sizes,
+    )
+
+
+def _facts(job: _Job, choice: EngineChoice, known: Known | None) -> RuleFacts:
+    sizes = job.request.sizes
     return RuleFacts(
         engine=choice.name,
         server_major=choice.server_major,
-        today=ports.clock.now().date(),
+        today=job.ports.clock.now().date(),
         engine_assumed=not choice.told_by,
-        sizes=request.sizes,
+        sizes=known.portrait.rows() if known is not None and sizes is UNKNOWN else sizes,
+        bytes=known.portrait.bytes() if known is not None else {},
+        counted=known.counted if known is not None else {},
         rules=frozenset(registry.rules()),
     )
 
 
-def _asked(
-    ports: ReviewPorts,
-    request: ReviewRequest,
-    choice: EngineChoice,
-    graph: Graph,
-    selection: Selection,
-    on: Shelf,
-    marks: Marks,
-    env: EnvPy | None,
-) -> tuple[list[Finding], list[Coverage]]:
+def _asked(job: _Job, choice: EngineChoice) -> _Answer:
     """Return what the rules say of the revisions as one engine would get them, and how well they were read."""
-    facts = _facts(ports, request, choice)
-    memory = None if env or request.static else _memory(ports, request, choice, graph, on, facts)
-    known = {id_: judged for id_ in selection.revisions if memory and (judged := memory.judged(id_))}
-    fresh = replace(selection, revisions=tuple(id_ for id_ in selection.revisions if id_ not in known))
+    portrait = job.located.portrait if job.located else None
+    if portrait is None or portrait.engine != choice.name:
+        return _asked_of_files(job, choice)
+    read = _read(job, choice, job.selection, None)
+    known = _known(job, portrait, read)
+    facts = _facts(job, choice, known)
+    revisions = list(_revisions(job.graph, job.selection, read, job.marks))
+    found = [finding for revision in revisions for finding in judging.of_revision(job.on, revision, facts)]
+    steps = [step for revision in revisions for step in revision.steps]
+    return _Answer(
+        findings=tuple(weighed(found, registry.rules(), steps, known)),
+        coverage=tuple(one for revision in revisions for one in _coverage(revision, choice.spoken)),
+        counted=tuple(known.counted.values()),
+        notes=tuple(_left(job.request, known)),
+    )
+
+
+def _asked_of_files(job: _Job, choice: EngineChoice) -> _Answer:
+    """Return what the rules say where no database has a say; what is remembered is not read and judged again."""
+    facts = _facts(job, choice, None)
+    memory = None if job.env or job.request.static else _memory(job, choice, facts)
+    chosen = job.selection.revisions
+    known = {id_: judged for id_ in chosen if memory and (judged := memory.judged(id_))}
+    fresh = replace(job.selection, revisions=tuple(id_ for id_ in chosen if id_ not in known))
     if fresh.revisions:
-        read = _read(ports, request, choice, graph, fresh, env, memory)
-        for revision in _revisions(graph, fresh, read, marks):
-            findings = tuple(judging.of_revision(on, revision, facts))
+        read = _read(job, choice, fresh, memory)
+        for revision in _revisions(job.graph, fresh, read, job.marks):
+            findings = tuple(judging.of_revision(job.on, revision, facts))
             known[revision.id] = Judged(findings=findings, coverage=tuple(_coverage(revision, choice.spoken)))
             if memory:
                 memory.keep_judged(revision.id, known[revision.id])
     if memory:
         memory.save()
-    told = [known[id_] for id_ in selection.revisions]
-    return [finding for one in told for finding in one.findings], [c for one in told for c in one.coverage]
-
-
-def _memory(
-    ports: ReviewPorts, request: ReviewRequest, choice: EngineChoice, graph: Graph, on: Shelf, facts: RuleFacts
-) -> Memory | None:
-    """Return what is remembered; None where rules of other packages, or what a database holds, have a say."""
-    if request.cache is NO_CACHE or facts.sizes is not UNKNOWN or not on.own:
-        return None
-    names = (rule.name for rule in on.rules)
-    return Memory(
-        cache=request.cache,
-        project=ports.project,
-        graph=graph,
-        engine=f"{choice.spoken} {choice.server_major}",
-        context=digest(*names, "", *sorted(on.old), str(facts.engine_assumed)),
+    told = [known[id_] for id_ in chosen]
+    return _Answer(
+        findings=tuple(finding for one in told for finding in one.findings),
+        coverage=tuple(c for one in told for c in one.coverage),
     )
 
 
-def _read(
-    ports: ReviewPorts,
-    request: ReviewRequest,
-    choice: EngineChoice,
-    graph: Graph,
-    selection: Selection,
-    env: EnvPy | None,
-    memory: Memory | None,
-) -> Read:
+def _memory(job: _Job, choice: EngineChoice, facts: RuleFacts) -> Memory | None:
+    """Return what is remembered; None where rules of other packages, or what a database holds, have a say."""
+    if job.request.cache is NO_CACHE or facts.sizes is not UNKNOWN or not job.on.own:
+        return None
+    names = (rule.name for rule in job.on.rules)
+    return Memory(
+        cache=job.request.cache,
+        project=job.ports.project,
+        graph=job.graph,
+        engine=f"{choice.spoken} {choice.server_major}",
+        context=digest(*names, "", *sorted(job.on.old), str(facts.engine_assumed)),
+    )
+
+
+def _read(job: _Job, choice: EngineChoice, selection: Selection, memory: Memory | None) -> Read:
     from handrail.history import plain_sight, reading  # noqa: PLC0415 - Alembic, which what is remembered does not need
 
     engine = for_name(choice.spoken)
-    if request.static:
-        return plain_sight.read(graph, engine=engine, server_major=choice.server_major)
+    if job.request.static:
+        return plain_sight.read(job.graph, engine=engine, server_major=choice.server_major)
     return reading.read(
-        ports.project,
-        graph,
+        job.ports.project,
+        job.graph,
         engine=engine,
         server_major=choice.server_major,
-        env=env,
+        env=job.env,
         downgrades=selection.revisions,
         memory=memory,
+    )
+
+
+def _left(request: ReviewRequest, known: Known) -> Iterator[str]:
+    """Yield why rows were not counted that could be."""
+    if not known.wanted or request.snapshot is not None or request.count_for_s == 0:
+        return
+    if request.static:
+        yield "rows are not counted with --static: the conditions to count by are SQL of the revisions"
+    elif request.environment is None:
+        name = known.portrait.environment
+        yield f"rows that would break something are counted where the environment is named: -e {name}"
+
+
+def _known(job: _Job, portrait: Portrait, read: Read) -> Known:
+    """Return what the database says of the pending revisions; of the others it says what became of them long ago."""
+    from handrail.flows import counting  # noqa: PLC0415 - SQLAlchemy, and most reviews look at no database
+
+    request, live = job.request, job.located.target if job.located else None
+    applied = job.graph.applied(portrait.heads)
+    order = [revision.id for revision in reversed(list(job.graph.walk())) if revision.id not in applied]
+    pending = [read.upgrades[id_] for id_ in order]
+    wanted = [demand for demand in demands(pending, portrait) if demand.revision in job.selection.revisions]
+    named = live is None or request.environment is not None
+    counts = request.count_for_s > 0 and named and not request.static  # a condition is the revision's own SQL
+    of_selected = [step for step in pending if step.revision in job.selection.revisions]
+    return Known(
+        portrait=portrait,
+        wanted=tuple(wanted),
+        counted=counting.counted(live, portrait, wanted, limit_s=request.count_for_s) if counts and wanted else {},
+        dependants=counting.dependants(live, of_selected) if live else {},
     )
 
 
@@ -224,19 +322,13 @@ def _graph(graph: Graph, selection: Selection) -> ReviewedGraph:
     )
 
 
-def _of_suppressions(
-    on: Shelf,
-    graph: Graph,
-    selection: Selection,
-    marks: Marks,
-    facts: RuleFacts,
-) -> Iterator[Finding]:
-    for id_ in selection.revisions:
-        revision = ReviewedRevision(revision=graph.revisions[id_], suppressions=marks[id_])
-        yield from judging.of_revision(on, revision, facts, last=True)
+def _of_suppressions(job: _Job, judged: Marks, facts: RuleFacts) -> Iterator[Finding]:
+    for id_ in job.selection.revisions:
+        revision = ReviewedRevision(revision=job.graph.revisions[id_], suppressions=judged[id_])
+        yield from judging.of_revision(job.on, revision, facts, last=True)
 
 
-def _doubtful(findings: list[Finding], choice: EngineChoice, told: list[Finding]) -> list[Finding]:
+def _doubtful(findings: tuple[Finding, ...], choice: EngineChoice, told: list[Finding]) -> list[Finding]:
     """Return what is only said of an engine that the project may not use, and is not told yet: never an error."""
     known = {(f.rule, f.revision, f.direction, f.place) for f in told}
     return [

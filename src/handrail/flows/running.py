@@ -39,6 +39,7 @@ from handrail.model.revision import Direction, Revision
 from handrail.model.run import Event, Failed, GateJudged, Judgement, Planned, Run, RunEnded, RunState
 from handrail.model.standing import Identity, Standing
 from handrail.model.verdict import Verdict
+from handrail.model.violation import Counted
 
 if TYPE_CHECKING:
     from handrail.model.matrix import CompatFacts
@@ -84,18 +85,26 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """What a dry run found: the plan, what the gates say, and what would refuse the run. Nothing was written."""
+    """What a dry run found: the plan, what the gates say, and what would refuse the run. Nothing was written.
+
+    `counted` are the rows that the steps may fail on.
+    """
 
     plan: Plan
     gates: tuple[Judgement, ...]
     refusals: tuple[Refusal, ...]
+    counted: tuple[Counted, ...] = ()
 
 
 def dry_run(ports: Ports, request: Request) -> Rehearsed:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
-    plan = _plan(ports, request, planning.look_as_allowed(ports))
+    from handrail.flows import counting  # noqa: PLC0415 - only a dry run counts rows
+
+    standing = planning.look_as_allowed(ports)
+    plan = _plan(ports, request, standing)
     gates = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=_exercised(ports, plan))
-    return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports))
+    counted = counting.of_plan(ports, standing, plan)
+    return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports), counted=counted)
 
 
 def carry_out(ports: Ports, request: Request) -> Outcome:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from handrail.config import Environment
+from handrail.engines.base import Purpose
 from handrail.errors import HandrailError
 from handrail.flows import planning, resume, running
+from handrail.flows.portraying import portray
 from handrail.flows.ports import Ports, ProjectPorts, target_ports
-from handrail.journal import identity, lease, tables
+from handrail.journal import identity, lease, portraits, tables
 from handrail.journal.store import Binding
+from handrail.model.portrait import Portrait
 from handrail.model.revision import Revision
-from handrail.model.run import Run
+from handrail.model.run import Run, RunState
 from handrail.model.standing import Standing
 from handrail.model.status import EnvironmentStatus, Status
 
@@ -22,6 +27,17 @@ def status(ports: ProjectPorts, environments: tuple[Environment, ...], *, look: 
         problems=tuple(problem.message for problem in ports.graph.problems if problem.blocking),
         environments=tuple(_look(ports, e) if look else _remembered(ports, e) for e in environments),
     )
+
+
+def save(ports: Ports, file: Path, *, over: bool) -> Portrait:
+    """Write what a review needs of the environment's database into that file, without any row; return it.
+
+    Raises Unreachable, TargetRefused, and UsageRefused where a file is there, unless `over` it.
+    """
+    with ports.engine.connect(Purpose.READ) as conn:
+        portrait = portray(ports, conn, planning.look_on(ports, conn))
+    portraits.write(file, portrait, over=over)
+    return portrait
 
 
 def rebind(ports: Ports) -> Binding:
@@ -50,6 +66,8 @@ def _look(ports: ProjectPorts, environment: Environment) -> EnvironmentStatus:
         standing = planning.look_as_allowed(target)
     except HandrailError as exc:
         return _status(environment, last_run=last, problem=exc, next_=exc.fix)
+    if _running(last) and not standing.lease_taken:  # it may have ended since
+        last = _last_run(ports, environment)
     try:
         running.refuse_stranger(target, standing)
         pending = ports.graph.upgrade_path(standing.heads, "heads")
@@ -84,6 +102,10 @@ def _next(environment: Environment, pending: tuple[Revision, ...], interrupted: 
     return f"handrail apply -e {environment.name} --dry-run" if pending else ""
 
 
+def _running(run: Run | None) -> bool:
+    return run is not None and run.state is RunState.RUNNING
+
+
 def _last_run(ports: ProjectPorts, environment: Environment) -> Run | None:
     return next(iter(ports.journal.runs(environment.name)), None)
 
@@ -108,4 +130,5 @@ def _status(
         problem=problem,
         last_run=last_run,
         next=next_,
+        cut_off=_running(last_run) and standing is not None and not standing.lease_taken,
     )

@@ -82,7 +82,7 @@ def outline(plan: Plan) -> PlanOutline:
 def _without_values(finding: Finding) -> Finding:
     """Return the finding without text that SQL quotes; what to write instead is looked up again."""
     what, why = (_QUOTED.sub("?", text) for text in (finding.what, finding.why))
-    return replace(finding, what=what, why=why, fix=f"handrail explain {finding.rule}")
+    return replace(finding, what=what, why=why, fix=f"handrail explain {finding.rule}", counted=())
 
 
 def _step(step: Step) -> StepOutline:

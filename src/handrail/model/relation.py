@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from handrail.model.schema import Constraint, ConstraintKind, Snapshot, Table
+from handrail.model.schema import ConstraintKind, Snapshot, Table
 from handrail.model.verdict import Unsupported
 from handrail.model.violation import Violation
 
@@ -21,6 +21,7 @@ class RelationKind(Enum):
     NOT_VALID = "foreign key that is not validated"
     MODEL_KEY = "ForeignKey of the models that the database does not have"
     RELATIONSHIP = "relationship() without a foreign key"
+    PENDING = "foreign key of a pending revision"
     VIEW_ONLY = "view-only relationship() without a foreign key"
 
 
@@ -72,7 +73,7 @@ def _declared(snapshot: Snapshot, table: Table) -> Iterator[Relation]:
         other = _table(snapshot, constraint.referenced_table)
         if other is None:
             continue
-        referenced = constraint.referenced_columns or _key(other)
+        referenced = constraint.referenced_columns or other.primary_key
         if len(referenced) != len(constraint.columns):
             continue
         yield Relation(
@@ -82,7 +83,7 @@ def _declared(snapshot: Snapshot, table: Table) -> Iterator[Relation]:
             columns=constraint.columns,
             referenced_table=other.name,
             referenced_columns=referenced,
-            key=_key(table),
+            key=table.primary_key,
             match_full=" MATCH FULL" in constraint.definition,
         )
 
@@ -101,22 +102,13 @@ def only_in_models(snapshot: Snapshot, of_models: Iterable[Relation]) -> tuple[R
             continue
         if _has(table, relation.columns) and _has(other, relation.referenced_columns):
             known.add(same)
-            found.append(replace(relation, key=_key(table)))
+            found.append(replace(relation, key=table.primary_key))
     return tuple(found)
 
 
 def _table(snapshot: Snapshot, name: str) -> Table | None:
     """Return the table a foreign key names; SQLite keeps the name as it was written, in any case."""
     return snapshot.table(name) or next((t for t in snapshot.tables if t.name.lower() == name.lower()), None)
-
-
-def _key(table: Table) -> tuple[str, ...]:
-    keys = (c for c in table.constraints if c.kind is ConstraintKind.PRIMARY_KEY)
-    return next(map(_columns, keys), ())
-
-
-def _columns(constraint: Constraint) -> tuple[str, ...]:
-    return constraint.columns
 
 
 def _has(table: Table, columns: tuple[str, ...]) -> bool:

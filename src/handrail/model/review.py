@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from handrail.model.finding import Finding
 from handrail.model.operation import Reading
 from handrail.model.revision import Direction
+from handrail.model.size import TableSize
 from handrail.model.verdict import Severity
+from handrail.model.violation import Counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +61,23 @@ class EngineChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedDatabase:
+    """The database that a review rests on: as it was at `taken_at`, by `file` where it was not asked itself."""
+
+    environment: str
+    server: str
+    heads: tuple[str, ...]
+    taken_at: datetime
+    file: str = ""
+    sizes: tuple[TableSize, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """A finished review. `suppressed` are the findings that a comment in the file hides; `sources` the files' lines.
 
-    `notes` say what the review stood on, one sentence each. `static` is whether no code was run.
+    `counted` are the rows that pending revisions may fail on, `database` where they and the sizes are from; None where
+    there is none. `notes` say what the review stood on, one sentence each. `static` is whether no code was run.
     """
 
     scope: Scope
@@ -70,6 +86,8 @@ class Review:
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]
     coverage: tuple[Coverage, ...]
+    counted: tuple[Counted, ...] = ()
+    database: ReviewedDatabase | None = None
     sources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notes: tuple[str, ...] = ()
     static: bool = False

@@ -67,6 +67,10 @@ class ReviewedStep:
         """Whether all of it was read, so that what is not seen is not there."""
         return self.reading is Reading.EXACT
 
+    def ordinal(self, statement: ReviewedStatement) -> int | None:
+        """Return the number of that statement among those of the step, from 0; None for one of another step."""
+        return next((n for n, known in enumerate(self.statements) if known.statement is statement.statement), None)
+
     def actions(self) -> Iterator[tuple[ReviewedStatement, Action]]:
         """Yield every action with its statement, in the order sent."""
         for statement in self.statements:

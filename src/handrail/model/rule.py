@@ -8,11 +8,13 @@ from datetime import date
 from types import MappingProxyType
 
 from handrail.model.action import UNKNOWN, Unknown
+from handrail.model.demand import Demand
 from handrail.model.finding import Finding
 from handrail.model.operation import Operation, Place
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedGraph, ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.verdict import Confidence, Severity
+from handrail.model.violation import Counted, ViolationKind
 
 #: For rules that are about the file and not about a database.
 EVERY_ENGINE = frozenset({"postgresql", "sqlite", "mysql"})
@@ -22,9 +24,10 @@ EVERY_ENGINE = frozenset({"postgresql", "sqlite", "mysql"})
 class RuleFacts:
     """What a rule may know beside the revision.
 
-    `engine_assumed` is whether nothing tells which engine the project runs on. `sizes` are rows per table,
-    `deployed` the application versions that run, each UNKNOWN without a database or a list. `rules` are the names of
-    all rules.
+    `engine_assumed` is whether nothing tells which engine the project runs on. `sizes` are rows per table, `bytes` what
+    a table takes without its indexes, where that is known; `deployed` the application versions that run; each UNKNOWN
+    without a database or a list. `counted` is what counting the rows has said that pending statements may fail on.
+    `rules` are the names of all rules.
     """
 
     engine: str
@@ -32,12 +35,18 @@ class RuleFacts:
     today: date
     engine_assumed: bool = False
     sizes: Mapping[str, int] | Unknown = UNKNOWN
+    bytes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     deployed: tuple[str, ...] | Unknown = UNKNOWN
+    counted: Mapping[Demand, Counted] = field(default_factory=lambda: MappingProxyType({}))
     rules: frozenset[str] = frozenset()
 
     def rows(self, table: str) -> int | Unknown:
         """Return how many rows that table has in the environment, UNKNOWN where that is not known."""
         return UNKNOWN if self.sizes is UNKNOWN else self.sizes.get(bare(table), UNKNOWN)
+
+    def takes(self, table: str) -> int | Unknown:
+        """Return how many bytes that table takes in the environment, UNKNOWN where that is not known."""
+        return self.bytes.get(bare(table), UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +60,9 @@ class Example:
 
     `fails` says that the body fails when it runs, `back_fails` that its downgrade does; `not_run` is the reason why it
     is only read. `rewrite` are the bodies of the revisions to write instead: they are clean and end in the same schema,
-    but for what `leaves_out` says. `engines` are those it is for, all of the rule's where empty; `since` is the first
-    major version of PostgreSQL that knows its statements.
+    but for what `leaves_out` says. `live` says that it is reviewed with the database in which the scene was set.
+    `engines` are those it is for, all of the rule's where empty; `since` is the first major version of PostgreSQL that
+    knows its statements.
     """
 
     body: str
@@ -71,6 +81,7 @@ class Example:
     not_run: str = ""
     rewrite: tuple[str, ...] = ()
     leaves_out: str = ""
+    live: bool = False
     engines: frozenset[str] = frozenset()
     since: int = 0
 
@@ -89,7 +100,9 @@ class Rule:
 
     `findings` looks at one revision, `of_graph` at all of them; most rules have one of the two. `style` rules are off
     until the settings enable them. `baseline` rules are about how a file is written, and leave alone what `rules_from`
-    names and what is below it. `after_suppression` rules see which suppressions were used.
+    names and what is below it. `after_suppression` rules see which suppressions were used. `decided_by` are the rows
+    that settle whether a finding is right, where they can be counted; such a rule names the finding's `subject`.
+    `cascades` is whether its findings are about what depends on something that is dropped.
     """
 
     name: str
@@ -102,6 +115,8 @@ class Rule:
     style: bool = False
     baseline: bool = False
     after_suppression: bool = False
+    decided_by: ViolationKind | None = None
+    cascades: bool = False
 
     @property
     def group(self) -> str:
@@ -118,8 +133,12 @@ class Rule:
         fix: str,
         severity: Severity | None = None,
         confidence: Confidence = Confidence.HIGH,
+        subject: tuple[str, ...] = (),
     ) -> Finding:
-        """Return a finding of this rule in one function, at a statement, an operation or a line."""
+        """Return a finding of this rule in one function, at a statement, an operation or a line.
+
+        `subject` is the table and the columns whose rows decide it.
+        """
         return Finding(
             rule=self.name,
             severity=severity or self.severity,
@@ -130,6 +149,8 @@ class Rule:
             what=what,
             why=why,
             fix=fix,
+            statement=step.ordinal(where) if isinstance(where, ReviewedStatement) else None,
+            subject=(bare(subject[0]), *subject[1:]) if subject else (),
         )
 
     def in_file(

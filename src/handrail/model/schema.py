@@ -69,6 +69,11 @@ class Table:
     indexes: tuple[Index, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns of the primary key, () where there is none."""
+        return next((c.columns for c in self.constraints if c.kind is ConstraintKind.PRIMARY_KEY), ())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaObject:

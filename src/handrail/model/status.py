@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from handrail.errors import Exit, HandrailError
 from handrail.model.revision import Revision
-from handrail.model.run import Run, RunState
+from handrail.model.run import Run
 from handrail.model.standing import Standing
 
 
@@ -15,7 +15,8 @@ class EnvironmentStatus:
     """Where one environment stands. `standing` is None where it was not, or could not be, looked at.
 
     `problem` is why it could not. `interrupted` says where an interrupted run stands, '' where there is none. `next` is
-    the command to type next. `last_run` is by the journal.
+    the command to type next. `last_run` is by the journal; `cut_off` is whether that one never wrote its end and is not
+    at work any more, for nobody holds the lease.
     """
 
     name: str
@@ -27,12 +28,7 @@ class EnvironmentStatus:
     problem: HandrailError | None
     last_run: Run | None
     next: str
-
-    @property
-    def cut_off(self) -> bool:
-        """Whether the journal's last run never wrote its end, and is not at work any more: nobody holds the lease."""
-        running = self.last_run is not None and self.last_run.state is RunState.RUNNING
-        return running and self.standing is not None and not self.standing.lease_taken
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

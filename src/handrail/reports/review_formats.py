@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from handrail.model.finding import Finding
 from handrail.model.review import Review
 from handrail.model.verdict import Severity
-from handrail.reports import review_text
+from handrail.reports import review_facts, review_text
 
 _GITHUB = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 _GITLAB = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
@@ -23,13 +23,15 @@ def github(found: Review, root: Path) -> str:
     Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands.
     """
     lines = [_annotation(f, root) for f in found.findings]
-    return "\n".join([*lines, review_text.summary(found), review_text.coverage(found)])
+    return "\n".join([*lines, *review_facts.standing(found), review_text.summary(found), review_text.coverage(found)])
 
 
 def _annotation(finding: Finding, root: Path) -> str:
     place = finding.place
     where = f"file={_property(review_text.shown(place.file, root))},line={place.line}," if place else ""
-    message = _data(f"{finding.what}\nwhy: {finding.why}\nfix: {finding.fix}")
+    message = _data(
+        "\n".join((finding.what, f"why: {finding.why}", *review_facts.facts(finding), f"fix: {finding.fix}"))
+    )
     return f"::{_GITHUB[finding.severity]} {where}title={_property(finding.rule)}::{message}"
 
 
@@ -49,9 +51,10 @@ def gitlab(found: Review, root: Path) -> str:
         place = finding.place
         key = f"{finding.rule}\n{finding.revision}\n{finding.direction}\n{finding.what}"
         told[key] = told.get(key, 0) + 1  # the same said twice needs two fingerprints
+        why = "; ".join((finding.why, *review_facts.facts(finding)))
         entries.append(
             {
-                "description": f"{finding.what} ({finding.why}). {finding.fix}",
+                "description": f"{finding.what} ({why}). {finding.fix}",
                 "check_name": finding.rule,
                 "fingerprint": hashlib.sha256(f"{key}\n{told[key]}".encode()).hexdigest(),
                 "severity": _GITLAB[finding.severity],
@@ -92,12 +95,15 @@ def junit(found: Review, root: Path) -> str:
 def _plain(finding: Finding, root: Path) -> str:
     place = finding.place
     where = f"{review_text.shown(place.file, root)}:{place.line}: " if place else ""
-    return f"{where}{finding.severity.value} {finding.rule}: {finding.what}\n  why: {finding.why}\n  fix: {finding.fix}"
+    lines = (f"why: {finding.why}", *review_facts.facts(finding), f"fix: {finding.fix}")
+    return "\n  ".join((f"{where}{finding.severity.value} {finding.rule}: {finding.what}", *lines))
 
 
 def markdown(found: Review, root: Path) -> str:
     """Return a comment for a pull request: one table, then what to write instead of each."""
-    lines = ["## handrail review", "", review_text.summary(found) + "  ", review_text.coverage(found)]
+    lines = ["## handrail review", ""]
+    lines += [line + "  " for line in (*review_facts.standing(found), review_text.summary(found))]
+    lines.append(review_text.coverage(found))
     if not found.findings:
         return "\n".join(lines)
     lines += ["", "| | Rule | Where | What |", "|---|---|---|---|"]
@@ -108,7 +114,16 @@ def markdown(found: Review, root: Path) -> str:
         lines.append(f"| {finding.severity.value} | `{finding.rule}` | {where} | {what} |")
     for finding in found.findings:
         lines += ["", f"<details><summary><code>{finding.rule}</code>: what to write instead</summary>", ""]
-        lines += [f"{finding.why}", "", "```", *finding.fix.splitlines(), "```", "", "</details>"]
+        lines += [
+            finding.why,
+            *(f"\n`{line.replace('`', '')}`" for line in review_facts.facts(finding)),
+            "",
+            "```",
+            *finding.fix.splitlines(),
+            "```",
+            "",
+            "</details>",
+        ]
     return "\n".join(lines)
 
 

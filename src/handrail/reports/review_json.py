@@ -26,6 +26,8 @@ def document(found: Review, root: Path) -> str:
             "exact": sum(c.reading is Reading.EXACT for c in found.coverage),
             "not_exact": [c for c in found.coverage if c.reading is not Reading.EXACT],
         },
+        database=found.database,
+        counted=found.counted,
         notes=found.notes,
     )
 
@@ -43,4 +45,7 @@ def finding(one: Finding, root: Path) -> dict[str, object]:
         "what": one.what,
         "why": one.why,
         "fix": one.fix,
+        "rows": one.counted,
+        "estimate": one.estimate,
+        "dependants": one.dependants,
     }

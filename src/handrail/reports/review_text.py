@@ -9,6 +9,7 @@ from handrail.model.finding import Finding
 from handrail.model.operation import Reading
 from handrail.model.review import Coverage, Review
 from handrail.model.verdict import Confidence, Severity
+from handrail.reports import review_facts
 from handrail.reports.text import count
 
 #: How many unread functions the last line names.
@@ -21,6 +22,7 @@ def report(found: Review, root: Path) -> str:
     for finding in found.findings:
         lines += [*_finding(finding, found, root), ""]
     lines += [f"note: {note}" for note in found.notes]
+    lines += review_facts.standing(found)
     lines.append(summary(found))
     lines.append(coverage(found))
     return "\n".join(lines)
@@ -44,6 +46,7 @@ def _finding(finding: Finding, found: Review, root: Path) -> Iterator[str]:
         yield f"  {number} | {source}"
         yield f"  {' ' * len(number)} | {' ' * indent}{'^' * len(source.strip())}"
     yield f"  why: {finding.why}"
+    yield from (f"  {line}" for line in review_facts.facts(finding))
     first, *rest = finding.fix.splitlines() or [""]
     yield f"  fix: {first}"
     yield from (f"       {line}" for line in rest)

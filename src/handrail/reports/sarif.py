@@ -13,7 +13,7 @@ from pathlib import Path
 from handrail.model.finding import Finding
 from handrail.model.review import Review
 from handrail.model.verdict import Severity
-from handrail.reports import review_text
+from handrail.reports import review_facts, review_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
@@ -55,7 +55,11 @@ def _result(finding: Finding, root: Path, *, hidden: bool) -> dict[str, object]:
     result: dict[str, object] = {
         "ruleId": finding.rule,
         "level": _LEVEL[finding.severity],
-        "message": {"text": f"{finding.what}\nwhy: {finding.why}\nfix: {finding.fix}"},
+        "message": {
+            "text": "\n".join(
+                (finding.what, f"why: {finding.why}", *review_facts.facts(finding), f"fix: {finding.fix}")
+            )
+        },
         "partialFingerprints": {"handrail/v1": print_.hexdigest()},
         "properties": {"revision": finding.revision, "confidence": finding.confidence.value},
     }

@@ -15,6 +15,7 @@ from handrail.model.revision import Revision
 from handrail.model.run import Judgement
 from handrail.model.status import EnvironmentStatus, Status
 from handrail.model.verdict import Confidence, Verdict
+from handrail.model.violation import Counted
 
 #: How many pending revisions a status names.
 _SHOWN = 5
@@ -111,6 +112,16 @@ def finding(value: Finding) -> tuple[str, ...]:
         f"  why: {value.why}",
         *(f"       {line}" if number else f"  fix: {line}" for number, line in enumerate(value.fix.splitlines())),
     )
+
+
+def counted(values: Iterable[Counted]) -> str:
+    """Which rows the steps would fail on, or might: one line for each thing asked of them."""
+    lines = ["rows that the steps may fail on:"]
+    for value in values:
+        lines.append(f"  {value.describe()}")
+        if value.violation is not None:
+            lines.append(f"    query: {value.violation.query}")
+    return "\n".join(lines)
 
 
 def judgements(values: Iterable[Judgement]) -> str:

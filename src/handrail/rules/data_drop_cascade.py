@@ -118,6 +118,7 @@ RULE = Rule(
     engines=frozenset({"postgresql"}),
     source="https://www.postgresql.org/docs/current/ddl-depend.html",
     findings=findings,
+    cascades=True,
     examples=(
         Example(
             given=(_USERS, _ADULTS),

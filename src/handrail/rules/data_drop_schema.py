@@ -57,6 +57,7 @@ RULE = Rule(
     engines=frozenset({"postgresql"}),
     source="https://www.postgresql.org/docs/current/sql-dropschema.html",
     findings=findings,
+    cascades=True,
     examples=(
         Example(
             given=("CREATE SCHEMA dropped_shop", "CREATE TABLE dropped_shop.orders (id integer)"),

@@ -24,6 +24,7 @@ from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
+from handrail.model.violation import ViolationKind
 
 #: What makes a value shorter inside USING: a call or an explicit cast to a length.
 _CUTS = re.compile(
@@ -52,6 +53,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                     fix=f"count them first: {_count(action, Fit.FAIL)}",
                     severity=Severity.NOTE,
                     confidence=Confidence.LOW,
+                    subject=(action.table, action.column),
                 )
             continue
         what = fit(old, action.type)
@@ -72,6 +74,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             f'and keep the values: op.add_column("{action.table}", sa.Column("{action.column}_new", ...)), fill it in '
             f"batches, and drop {action.column} once nobody reads it",
             severity=Severity.ERROR if what is Fit.CUT else None,
+            subject=(action.table, action.column),
         )
 
 
@@ -98,6 +101,7 @@ RULE = Rule(
     engines=frozenset({"postgresql", "mysql"}),
     source="https://www.postgresql.org/docs/current/datatype-character.html",
     findings=findings,
+    decided_by=ViolationKind.CAST,
     examples=(
         Example(
             given=(_USERS,),

@@ -19,6 +19,7 @@ from handrail.model.hazards.table_change import changes
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
+from handrail.model.violation import ViolationKind
 
 
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
@@ -43,6 +44,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 f'op.alter_column("{table}", "{name}", nullable=False)\n'
                 "or with server_default=..., where one value is right for all rows",
                 severity=Severity.NOTE if empty else None,
+                subject=(table, name),
             )
 
 
@@ -61,6 +63,7 @@ RULE = Rule(
     engines=frozenset({"postgresql", "sqlite"}),
     source="https://www.postgresql.org/docs/current/sql-altertable.html",
     findings=findings,
+    decided_by=ViolationKind.NULLS,
     examples=(
         Example(
             given=(_USERS,),

@@ -20,6 +20,7 @@ from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
 from handrail.model.verdict import Severity
+from handrail.model.violation import ViolationKind
 
 #: Rows that were put right longer ago than this many revisions may be wrong again.
 _NEAR = 3
@@ -51,6 +52,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 why="without NOT VALID the server compares every row that is there",
                 fix=_fix(table, key),
                 severity=Severity.NOTE if facts.rows(table) == 0 else None,
+                subject=(table, *key.columns),
             )
 
 
@@ -88,6 +90,7 @@ RULE = Rule(
     engines=frozenset({"postgresql"}),
     source="https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT",
     findings=findings,
+    decided_by=ViolationKind.ORPHANS,
     examples=(
         Example(
             given=(_USERS, _NOTES),

@@ -19,6 +19,7 @@ from handrail.model.hazards.table_change import changes, filled, nulls_refused
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
+from handrail.model.violation import ViolationKind
 
 
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
@@ -49,6 +50,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             "in batches" + (f"; then\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
             severity=Severity.ERROR if new else Severity.NOTE if facts.rows(table) == 0 else None,
             confidence=Confidence.HIGH if statement.before.certain else Confidence.LOW,
+            subject=(table, column),
         )
 
 
@@ -69,6 +71,7 @@ RULE = Rule(
     engines=frozenset({"postgresql", "sqlite", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
     findings=findings,
+    decided_by=ViolationKind.NULLS,
     examples=(
         Example(
             given=(_USERS,),

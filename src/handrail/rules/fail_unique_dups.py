@@ -21,6 +21,7 @@ from handrail.model.hazards.table_change import changes, filled, new_key, remove
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
+from handrail.model.violation import ViolationKind
 
 #: Duplicates that were deleted longer ago than this many revisions may be back.
 _NEAR = 3
@@ -63,6 +64,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             f"GROUP BY {named} HAVING count(*) > 1",
             severity=_severity(facts, table, same=same, concurrent=concurrent),
             confidence=Confidence.LOW if concurrent else Confidence.HIGH,
+            subject=(table, *columns),
         )
 
 
@@ -92,6 +94,7 @@ RULE = Rule(
     engines=frozenset({"postgresql", "sqlite", "mysql"}),
     source="https://www.postgresql.org/docs/current/sql-createindex.html",
     findings=findings,
+    decided_by=ViolationKind.DUPLICATES,
     examples=(
         Example(
             given=(_USERS,),

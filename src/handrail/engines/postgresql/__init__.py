@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, text
 
 from handrail.engines.archives import Backups
 from handrail.engines.base import Actions, Activity, Catalog, Cause, Effects, Locks, Purpose, Rows, Sandbox, Statements
+from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.postgresql import (
     activity,
@@ -91,6 +92,24 @@ class PostgreSQL:
         """What counts and prints rows."""
         rows: Rows = import_module("handrail.engines.postgresql.rows")
         return rows
+
+    @property
+    def sizes(self) -> Sizes:
+        """What tells how large tables are."""
+        sizes: Sizes = import_module("handrail.engines.postgresql.sizes")
+        return sizes
+
+    @property
+    def violations(self) -> Violations:
+        """What finds rows that break what a statement demands."""
+        violations: Violations = import_module("handrail.engines.postgresql.violations")
+        return violations
+
+    @property
+    def dependants(self) -> Dependants:
+        """What tells which objects depend on one."""
+        dependants: Dependants = import_module("handrail.engines.postgresql.dependants")
+        return dependants
 
     @property
     def backups(self) -> Backups:

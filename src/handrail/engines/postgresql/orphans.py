@@ -7,11 +7,14 @@ from sqlalchemy.exc import DBAPIError
 
 from handrail.engines import anti_join
 from handrail.engines.base import Cause
-from handrail.engines.postgresql.causes import classify
+from handrail.engines.postgresql.causes import classify, sqlstate
 from handrail.engines.postgresql.rights import readable
 from handrail.model.relation import Looked, Relation
 from handrail.model.verdict import Unsupported
 from handrail.model.violation import Violation, ViolationKind
+
+#: The class of SQLSTATEs about values; their messages hold the value.
+DATA_EXCEPTION = "22"
 
 
 def vouched() -> bool:
@@ -36,8 +39,10 @@ def unanswered(exc: DBAPIError) -> Unsupported:
             return Unsupported(reason="somebody holds a lock that keeps readers out")
         case Cause.CONNECTION_LOST | Cause.UNREACHABLE:
             raise exc
+        case _ if exc.orig is not None and sqlstate(exc.orig).startswith(DATA_EXCEPTION):
+            return Unsupported(reason=f"the server cannot work it out for some row (SQLSTATE {sqlstate(exc.orig)})")
         case _:
-            return Unsupported(reason=" ".join(str(exc.orig).split()))
+            return Unsupported(reason=str(exc.orig).partition("\n")[0])
 
 
 def _found(conn: Connection, relation: Relation) -> Violation | Unsupported | None:

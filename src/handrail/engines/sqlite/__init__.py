@@ -25,6 +25,7 @@ from handrail.engines.base import (
     Statements,
 )
 from handrail.engines.explanation import explained
+from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.sqlite import (
     activity,
@@ -96,6 +97,24 @@ class SQLite:
         """What reads statements as actions."""
         actions: Actions = import_module("handrail.engines.sqlite.actions")
         return actions
+
+    @property
+    def sizes(self) -> Sizes:
+        """What tells how large tables are."""
+        sizes: Sizes = import_module("handrail.engines.sqlite.sizes")
+        return sizes
+
+    @property
+    def violations(self) -> Violations:
+        """What finds rows that break what a statement demands."""
+        violations: Violations = import_module("handrail.engines.sqlite.violations")
+        return violations
+
+    @property
+    def dependants(self) -> Dependants:
+        """What tells which objects depend on one."""
+        dependants: Dependants = import_module("handrail.engines.sqlite.dependants")
+        return dependants
 
     @property
     def backups(self) -> Backups:

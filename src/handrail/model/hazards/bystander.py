@@ -10,6 +10,8 @@ from handrail.model.verdict import Severity
 
 #: Below this many rows a scan, an index build or a rewrite takes a moment.
 SMALL_ROWS = 10_000
+#: Few rows of more bytes than this are not small: to write them anew takes seconds.
+SMALL_BYTES = 16_000_000
 
 
 def others_use(statement: ReviewedStatement, table: str) -> bool:
@@ -21,10 +23,10 @@ def others_use(statement: ReviewedStatement, table: str) -> bool:
 def others_wait(statement: ReviewedStatement, table: str, facts: RuleFacts) -> bool:
     """Return whether work that grows with the table's rows would keep others waiting.
 
-    A table below SMALL_ROWS does not count; one whose size is not known does.
+    A table below SMALL_ROWS and SMALL_BYTES does not count; one whose rows are not known does.
     """
-    rows = facts.rows(table)
-    small = rows is not UNKNOWN and rows < SMALL_ROWS
+    rows, taken = facts.rows(table), facts.takes(table)
+    small = rows is not UNKNOWN and rows < SMALL_ROWS and (taken is UNKNOWN or taken < SMALL_BYTES)
     return not small and others_use(statement, table)
 
 
