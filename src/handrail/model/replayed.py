@@ -6,6 +6,7 @@ known of it is UNKNOWN or missing, and nothing is concluded from its absence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -160,7 +161,7 @@ def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed
 
 
 def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.RenameTable, revision: str) -> Replayed:
-    tables, gone = dict(state.tables), dict(state.gone)
+    tables, gone, objects = dict(state.tables), dict(state.gone), dict(state.objects)
     name = bare(action.table)
     match action:
         case act.CreateTable():
@@ -168,11 +169,18 @@ def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.Renam
                 tables[name] = _created(state, action, revision)
         case act.DropTable():
             gone[name] = tables.pop(name, ReplayedTable(name=name, complete=False))
+            objects = {key: made for key, made in objects.items() if bare(made.table) != name}
         case act.RenameTable(new_name=new):
             old = tables.pop(name, ReplayedTable(name=name, complete=False))
             tables[bare(new)] = _recreated(old, gone.get(bare(new)), bare(new))
             tables = {key: _pointing(table, name, bare(new)) for key, table in tables.items()}
-    return replace(state, tables=MappingProxyType(tables), gone=MappingProxyType(gone))
+            objects = {
+                key: replace(made, table=bare(new)) if bare(made.table) == name else made
+                for key, made in objects.items()
+            }
+    return replace(
+        state, tables=MappingProxyType(tables), gone=MappingProxyType(gone), objects=MappingProxyType(objects)
+    )
 
 
 def _recreated(table: ReplayedTable, former: ReplayedTable | None, name: str) -> ReplayedTable:
@@ -351,10 +359,16 @@ def _without_column(table: ReplayedTable, column: str) -> ReplayedTable:
     return replace(
         table,
         columns=tuple(c for c in table.columns if c.name != column),
-        constraints=tuple(c for c in table.constraints if column not in c.columns),
+        constraints=tuple(c for c in table.constraints if not _names(c, column)),
         indexes=tuple(i for i in table.indexes if column not in i.columns),
         added=MappingProxyType({name: made for name, made in table.added.items() if name != column}),
     )
+
+
+def _names(constraint: ConstraintSpec, column: str) -> bool:
+    """Return whether a constraint is about that column; servers drop it with the column."""
+    condition = re.sub(r"'[^']*'", "", constraint.expression)
+    return column in constraint.columns or re.search(rf"\b{re.escape(column)}\b", condition) is not None
 
 
 def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from handrail.model.action import Action
 from handrail.model.effect import Effect
 from handrail.model.operation import Operation, Place, Reading, Statement
-from handrail.model.replayed import EMPTY, Replayed
+from handrail.model.replayed import EMPTY, Replayed, replayed
 from handrail.model.revision import Direction, Revision
 
 
@@ -45,6 +45,17 @@ class ReviewedStatement:
         known = self.before.table(table)
         return known is not None and bool(self.maker) and known.added.get(column) == self.maker
 
+    def each(self) -> Iterator[tuple[ReviewedStatement, Action]]:
+        """Yield every action with the statement as it stands around it: a text may hold several, one on the other."""
+        if len(self.actions) == 1:
+            yield self, self.actions[0]
+            return
+        state = self.before
+        for action in self.actions:
+            after = replayed(state, action, self.maker)
+            yield replace(self, before=state, after=after), action
+            state = after
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedStep:
@@ -70,8 +81,7 @@ class ReviewedStep:
     def actions(self) -> Iterator[tuple[ReviewedStatement, Action]]:
         """Yield every action with its statement, in the order sent."""
         for statement in self.statements:
-            for action in statement.actions:
-                yield statement, action
+            yield from statement.each()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

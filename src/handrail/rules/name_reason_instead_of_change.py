@@ -31,6 +31,8 @@ _REASONS = frozenset(
         solves sprint story support supports supporting task ticket tickets urgent want wanted wants workaround
     """)
 )
+#: What begins a reason, and stands in the middle of a change too.
+_LEADING = frozenset(said("as due for per since so"))
 _TICKET = re.compile(r"\b[A-Z][A-Z0-9]{1,9}-\d+\b|#\d+\b|\b(?:gh|issue|ticket|jira|bug)[-_ ]?\d+\b", re.IGNORECASE)
 
 
@@ -59,11 +61,13 @@ def _is_reason(text: str, known: frozenset[str]) -> bool:
     if not words:
         return False
     changes = revision_name.VERBS_OF_CHANGE - _REASONS
+    if words[0] in _REASONS & revision_name.VERBS_OF_CHANGE:  # enable, allow: a change where it says of what
+        return not speaks_of(text, known)
     if words[0] in changes:
         first = re.split(r"\b(?:for|because|so that)\b", text.replace("_", " "), maxsplit=1)[0]
         named = not known or speaks_of(first, known)
         return not named and (bool(_REASONS.intersection(words)) or _TICKET.search(text) is not None)
-    if words[0] in _REASONS or _TICKET.match(text):
+    if words[0] in _REASONS | _LEADING or _TICKET.match(text):
         rest = words[1:]
         return not (changes.intersection(rest) and speaks_of(text, known))
     reason = bool(_REASONS.intersection(words)) or _TICKET.search(text) is not None
@@ -99,5 +103,14 @@ RULE = Rule(
         _named("add_users_email", "Add users.email, because customers want newsletters.", flagged=False),
         _named("add_users_email_abc_123", "ABC-123: add users.email.", flagged=False),
         _named("users_email", "Users get an email.", flagged=False),
+        _named("for_the_new_search", "For the new search", flagged=True),
+        _named("allow_empty_email", "Allow an empty email", flagged=False),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body='op.add_column("users", sa.Column("email", sa.String(50)))',
+            file="e1_add_users_email.py",
+            docstring="Add users.email.\n\nPurpose: Support notifications.\nImpact: users gains email.\n",
+            flagged=False,
+        ),
     ),
 )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.inventory import Thing
-from handrail.model.hazards.reversal import undone
+from handrail.model.hazards.reversal import misnamed, undone
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -27,8 +27,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     if found is None or revision.downgrade is None:
         return
     elsewhere = {(t.kind, t.table) for t in (*found.taken, *found.made)}
+    meant = {thing for _, _, thing in misnamed(revision, found)}
     for thing in found.left:
-        if thing.kind != "enum" and (thing.kind, thing.table) not in elsewhere:
+        if thing.kind != "enum" and thing not in meant and (thing.kind, thing.table) not in elsewhere:
             yield _finding(
                 revision, f"downgrade() leaves {thing}, which upgrade() makes", f"drop the {thing} in downgrade()"
             )
@@ -132,6 +133,21 @@ RULE = Rule(
             body='op.rename_table("users", "people")',
             downgrade='op.rename_table("people", "users")',
             flagged=False,
+        ),
+        Example(
+            body="""
+            op.execute("CREATE TABLE teams (id integer)")
+            op.execute(
+                "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+            )
+            op.execute("CREATE TRIGGER same BEFORE UPDATE ON teams FOR EACH ROW EXECUTE FUNCTION same()")
+            """,
+            downgrade="""
+            op.drop_table("teams")
+            op.execute("DROP FUNCTION same()")
+            """,
+            flagged=False,
+            engines=_PG,
         ),
     ),
 )

@@ -57,8 +57,9 @@ def undone(revision: ReviewedRevision) -> Undone | None:
     if not down.statements:
         return None
     before, middle, after = inventories(up.before, up.after, down.after)
-    before = {**before, **dict.fromkeys(_dropped_unseen(up, before))}
-    left = [t for t in after if t not in before and t in middle and _is_made(t, up)]
+    before = {**before, **dict.fromkeys(dropped_unseen(up, before))}
+    again = {(a.kind, bare(a.name)) for _, a in down.actions() if isinstance(a, act.CreateObject)}
+    left = [t for t in after if t not in before and t in middle and _is_made(t, up) and (t.kind, t.name) not in again]
     lost = [t for t in before if t not in middle and t not in after]
     taken = [t for t in before if t in middle and t not in after]
     made = [t for t in after if t not in before and t not in middle and _complete(up.before, t)]
@@ -79,9 +80,76 @@ def undone(revision: ReviewedRevision) -> Undone | None:
     )
 
 
+def misnamed(revision: ReviewedRevision, found: Undone) -> Iterator[tuple[ReviewedStatement, Thing, Thing]]:
+    """Yield what downgrade drops under a name that nothing has, with what upgrade made and downgrade leaves."""
+    down = revision.downgrade
+    if down is None:
+        return
+    waiting = list(found.left)
+    for statement, action in down.actions():
+        dropped = _dropped(action)
+        if dropped is None or _stands(statement.before, dropped) or _stands(down.before, dropped):
+            continue
+        meant = next((t for t in waiting if _may_mean(dropped, t)), None)
+        if meant is not None:
+            waiting.remove(meant)
+            yield statement, dropped, meant
+
+
+def _dropped(action: act.Action) -> Thing | None:
+    match action:
+        case act.DropTable(table=table):
+            return Thing("table", bare(table), bare(table))
+        case act.DropColumn(table=table, column=column):
+            return Thing("column", bare(table), column)
+        case act.DropIndex(table=table, name=name):
+            return Thing("index", bare(table), bare(name).rpartition(".")[2])
+        case act.DropConstraint(table=table, name=name) if name:
+            return Thing("constraint", bare(table), name)
+        case _:
+            return None
+
+
+def _stands(state: Replayed, thing: Thing) -> bool:
+    match thing.kind:
+        case "table":
+            return state.table(thing.table) is not None
+        case "column":
+            return state.column(thing.table, thing.name) is not None
+        case "index":
+            return state.table_of_index(thing.name) is not None
+        case _:
+            owner = state.table(thing.table)
+            return owner is not None and owner.constraint(thing.name) is not None
+
+
+def _may_mean(dropped: Thing, made: Thing) -> bool:
+    same_place = dropped.table in {"", made.table} or dropped.name == made.name
+    return dropped.kind == made.kind and made.named and (same_place or made.kind == "table")
+
+
 def changes_schema(step: ReviewedStep) -> bool:
-    """Return whether the schema is another one after it; what could not be read may change anything."""
-    return not step.after.certain or any(not isinstance(action, _NO_CHANGE) for _, action in step.actions())
+    """Return whether the schema is another one after it; what could not be read may change anything.
+
+    A table that the step makes for itself and drops again, or that ends with the session, is no change.
+    """
+    own = {
+        bare(action.table)
+        for _, action in step.actions()
+        if isinstance(action, act.CreateTable)
+        and step.before.table(action.table) is None
+        and (action.temporary or step.after.table(action.table) is None)
+    }
+    return not step.after.certain or any(
+        not isinstance(action, _NO_CHANGE) and bare(getattr(action, "table", "")) not in own
+        for _, action in step.actions()
+    )
+
+
+def only_adds_enum_values(step: ReviewedStep) -> bool:
+    """Return whether it only adds values to enums, which PostgreSQL cannot take away and nothing has to use."""
+    actions = [action for _, action in step.actions()]
+    return bool(actions) and all(isinstance(action, act.AddEnumValue) for action in actions)
 
 
 def overwritten(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.WriteRows]]:
@@ -105,6 +173,27 @@ def raises_on_purpose(revision: ReviewedRevision) -> bool:
     """Return whether `downgrade()` does nothing but raise."""
     function = downgrade_function(revision)
     return function is not None and any(isinstance(node, ast.Raise) for node in function.body)
+
+
+def is_missing(revision: ReviewedRevision) -> bool:
+    """Return whether the file has no `downgrade` at all, neither defined, nor imported or assigned."""
+    if revision.revision.downgrade_line is not None:
+        return False
+    try:
+        tree = ast.parse(revision.revision.source)
+    except (SyntaxError, ValueError):
+        return False
+    return not any(_binds_downgrade(node) for node in ast.walk(tree))
+
+
+def _binds_downgrade(node: ast.AST) -> bool:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return name == "downgrade"
+        case ast.alias(name=imported, asname=alias):
+            return (alias or imported) in {"downgrade", "*"}
+        case _:
+            return False
 
 
 def downgrade_function(revision: ReviewedRevision) -> ast.FunctionDef | None:
@@ -138,7 +227,7 @@ def _complete(state: Replayed, thing: Thing) -> bool:
     return table is not None and table.complete
 
 
-def _dropped_unseen(up: ReviewedStep, before: Mapping[Thing, Spec]) -> Iterator[Thing]:
+def dropped_unseen(up: ReviewedStep, before: Mapping[Thing, Spec]) -> Iterator[Thing]:
     """Yield what upgrade drops though the history never told of it: it was there."""
     for statement, action in up.actions():
         match action:
