@@ -15,7 +15,7 @@ from handrail.history.graph import Graph
 from handrail.history.memory import Memory
 from handrail.history.project import Project
 from handrail.model import redefining
-from handrail.model.operation import Origin, RecordedRevision
+from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.replayed import EMPTY, Replayed, replayed
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction, Revision
@@ -119,6 +119,8 @@ def step(
             )
         )
         state = after
+    if recorded.reading is Reading.FAILED:
+        state = replace(state, certain=False)
     return ReviewedStep(
         revision=recorded.revision,
         direction=recorded.direction,

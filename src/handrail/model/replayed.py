@@ -371,6 +371,20 @@ def _names(constraint: ConstraintSpec, column: str) -> bool:
     return column in constraint.columns or re.search(rf"\b{re.escape(column)}\b", condition) is not None
 
 
+def _meant(table: ReplayedTable, name: str) -> ConstraintSpec | None:
+    """Return the constraint that a name means: a naming convention, or the server, may have made it up.
+
+    Conventions put something before a name that is given (`ck_users_` before `positive`), and make a name of the
+    columns where none is (`fk_users_team_id_teams`); so does PostgreSQL (`users_team_id_fkey`).
+    """
+    exact = table.constraint(name)
+    if exact is not None:
+        return exact
+    ends = (c for c in table.constraints if c.name and name.endswith(f"_{c.name}"))
+    made_up = (c for c in table.constraints if not c.name and c.columns and all(col in name for col in c.columns))
+    return next(ends, None) or next(made_up, None)
+
+
 def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
     match action:
         case act.AddConstraint(constraint=constraint):
@@ -382,7 +396,8 @@ def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
                 columns = tuple(replace(c, nullable=False) if c.name in constraint.columns else c for c in columns)
             return replace(table, columns=columns, constraints=(*table.constraints, constraint))
         case act.DropConstraint(name=name):
-            return replace(table, constraints=tuple(c for c in table.constraints if c.name != name))
+            gone = _meant(table, name)
+            return replace(table, constraints=tuple(c for c in table.constraints if c is not gone))
         case act.RenameConstraint(name=name, new_name=new):
             renamed = (replace(c, name=new) if c.name == name else c for c in table.constraints)
             return replace(table, constraints=tuple(renamed))

@@ -13,6 +13,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
@@ -24,7 +25,7 @@ from handrail.model.hazards.reversal import overwritten
 from handrail.model.hazards.table_change import stands_in
 from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.operation import Reading
-from handrail.model.replayed import bare
+from handrail.model.replayed import ReplayedTable, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
@@ -73,9 +74,22 @@ def _of_schema(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
         table = step.before.table(thing.table)
         if table is None or thing.kind not in {"column", "constraint", "index"}:
             continue
+        if _only_renamed(table, spec):
+            continue
         proved = thing.kind == "column" and never_null(step.before, thing.table, thing.name)
         if not proved and not _of_new_columns(step, thing.table, spec):
             yield from _of_part(thing, spec, before)
+
+
+def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
+    """Return whether the table had the same constraint or index under another name."""
+    match spec:
+        case act.ConstraintSpec():
+            return any(was == replace(spec, name=was.name) for was in table.constraints)
+        case act.IndexSpec():
+            return any(was == replace(spec, name=was.name) for was in table.indexes)
+        case _:
+            return False
 
 
 def _of_statements(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
@@ -92,7 +106,7 @@ def _of_statements(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
             not statement.creates(getattr(action, "table", ""))
             and step.before.table(getattr(action, "table", "")) is None
         ):
-            yield from _of_unseen(statement, action)
+            yield from _of_unseen(statement, action) if not stands_in(step, getattr(action, "table", "")) else ()
 
 
 def _of_new_columns(step: ReviewedStep, table: str, spec: Spec) -> bool:
@@ -246,6 +260,13 @@ RULE = Rule(
             flagged=True,
             engines=_PG,
             not_run="its table was made elsewhere",
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20), CONSTRAINT uq_name UNIQUE (name))",),
+            body='op.execute("ALTER TABLE users RENAME CONSTRAINT uq_name TO uq_users_name")',
+            docstring=_docstring("Low"),
+            flagged=False,
+            engines=_PG,
         ),
     ),
 )

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from handrail.model.finding import Finding
 from handrail.model.hazards.inventory import Thing
 from handrail.model.hazards.reversal import misnamed, undone
+from handrail.model.hazards.unseen import left
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -24,7 +25,8 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each thing that is left over, not back, or still altered."""
     found = undone(revision)
-    if found is None or revision.downgrade is None:
+    up, down = revision.upgrade, revision.downgrade
+    if found is None or up is None or down is None:
         return
     elsewhere = {(t.kind, t.table) for t in (*found.taken, *found.made)}
     meant = {thing for _, _, thing in misnamed(revision, found)}
@@ -46,6 +48,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 f" not {attribute.was}",
                 f"set it back to {attribute.was} in downgrade()",
             )
+
+    for one in left(up, down):
+        yield _finding(revision, f"downgrade() {one.what}", f"{one.fix} in downgrade()")
 
 
 def _is_made_up(thing: Thing) -> bool:
@@ -148,6 +153,23 @@ RULE = Rule(
             """,
             flagged=False,
             engines=_PG,
+        ),
+        Example(
+            body="""
+            op.alter_column("users", "name", new_column_name="called")
+            op.add_column("users", sa.Column("email", sa.Text))
+            """,
+            downgrade='op.drop_column("users", "email")',
+            flagged=True,
+            engines=_PG,
+            not_run="its table was made elsewhere",
+        ),
+        Example(
+            body='op.alter_column("users", "name", new_column_name="called")',
+            downgrade='op.alter_column("users", "called", new_column_name="name")',
+            flagged=False,
+            engines=_PG,
+            not_run="its table was made elsewhere",
         ),
     ),
 )

@@ -25,7 +25,7 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each drop that comes too early or too late."""
     down = revision.downgrade
-    if down is None:
+    if down is None or revision.upgrade is None or not revision.upgrade.read:
         return
     for statement, action in down.actions():
         told = _too_early(statement, action, facts.engine) or _too_late(statement, action, down)

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from handrail.model import action as act
@@ -14,6 +15,8 @@ from handrail.model.hazards.syntax import syntax
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 
+#: How much of two names has to be the same for one to be a slip of the other.
+_ALIKE = 0.7
 #: Words of a header by which its author says that rows need no way back.
 _NOTHING_TO_UNDO = re.compile(
     r"nothing (?:to|needs|has to|must)|no[- ]op\b|not needed|\b(?:stays?|remains?|kept|keeps?|harmless|unaffected)\b",
@@ -52,14 +55,14 @@ class Undone:
 def undone(revision: ReviewedRevision) -> Undone | None:
     """Return what differs after upgrade and downgrade; None where one of them is not known well enough."""
     up, down = revision.upgrade, revision.downgrade
-    if up is None or down is None or not (up.read and down.read and down.after.certain):
+    if up is None or down is None or not (up.read and down.read) or not down.statements:
         return None
-    if not down.statements:
+    if any(isinstance(action, act.Opaque) for step in (up, down) for _, action in step.actions()):
         return None
     before, middle, after = inventories(up.before, up.after, down.after)
     before = {**before, **dict.fromkeys(dropped_unseen(up, before))}
-    again = {(a.kind, bare(a.name)) for _, a in down.actions() if isinstance(a, act.CreateObject)}
-    left = [t for t in after if t not in before and t in middle and _is_made(t, up) and (t.kind, t.name) not in again]
+    again = frozenset(filter(None, (_makes(action) for _, action in down.actions())))
+    left = [t for t in after if t not in before and t in middle and _is_made(t, up) and _key(t) not in again]
     lost = [t for t in before if t not in middle and t not in after]
     taken = [t for t in before if t in middle and t not in after]
     made = [t for t in after if t not in before and t not in middle and _complete(up.before, t)]
@@ -85,12 +88,12 @@ def misnamed(revision: ReviewedRevision, found: Undone) -> Iterator[tuple[Review
     down = revision.downgrade
     if down is None:
         return
-    waiting = list(found.left)
+    waiting = [thing for thing in found.left if thing.named]
     for statement, action in down.actions():
         dropped = _dropped(action)
         if dropped is None or _stands(statement.before, dropped) or _stands(down.before, dropped):
             continue
-        meant = next((t for t in waiting if _may_mean(dropped, t)), None)
+        meant = _meant(dropped, waiting)
         if meant is not None:
             waiting.remove(meant)
             yield statement, dropped, meant
@@ -123,9 +126,34 @@ def _stands(state: Replayed, thing: Thing) -> bool:
             return owner is not None and owner.constraint(thing.name) is not None
 
 
-def _may_mean(dropped: Thing, made: Thing) -> bool:
-    same_place = dropped.table in {"", made.table} or dropped.name == made.name
-    return dropped.kind == made.kind and made.named and (same_place or made.kind == "table")
+def _meant(dropped: Thing, waiting: list[Thing]) -> Thing | None:
+    """Return what a drop is meant for: the same name elsewhere, a name like it, or all that is left of its kind."""
+    same_kind = [thing for thing in waiting if thing.kind == dropped.kind]
+    in_place = [t for t in same_kind if t.kind == "table" or dropped.table in {"", t.table}]
+    for thing in same_kind:
+        if thing.name == dropped.name:
+            return thing
+    for thing in in_place:
+        if SequenceMatcher(None, dropped.name, thing.name).ratio() >= _ALIKE:
+            return thing
+    return in_place[0] if len(waiting) == 1 and in_place else None
+
+
+def _makes(action: act.Action) -> tuple[str, str, str] | None:
+    """Return what an action makes that may have stood before, unseen: kind, owner, name."""
+    match action:
+        case act.CreateObject(kind=kind, name=name):
+            return kind, "", bare(name)
+        case act.CreateIndex(table=table, index=index):
+            return "index", bare(table), index.name
+        case act.AddConstraint(table=table, constraint=constraint):
+            return "constraint", bare(table), constraint.name
+        case _:
+            return None
+
+
+def _key(thing: Thing) -> tuple[str, str, str]:
+    return thing.kind, thing.table if thing.kind in {"index", "constraint"} else "", thing.name
 
 
 def changes_schema(step: ReviewedStep) -> bool:

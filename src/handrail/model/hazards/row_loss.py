@@ -43,7 +43,7 @@ def _dropped_by_upgrade(up: ReviewedStep, down: ReviewedStep) -> Iterator[Lost]:
     for thing in (*before, *dropped_unseen(up, before)):
         if thing in middle or thing not in after or thing.kind not in {"table", "column"}:
             continue
-        inside = thing.kind == "column" and Thing("table", thing.table, thing.table) not in middle
+        inside = thing.kind == "column" and up.after.table(thing.table) is None
         if inside or _refills(down, thing):
             continue
         yield Lost(
