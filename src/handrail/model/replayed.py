@@ -6,13 +6,13 @@ known of it is UNKNOWN or missing, and nothing is concluded from its absence.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN, Action, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
+from handrail.model.constraint import about, meant
 from handrail.model.schema import ConstraintKind
 
 
@@ -359,30 +359,10 @@ def _without_column(table: ReplayedTable, column: str) -> ReplayedTable:
     return replace(
         table,
         columns=tuple(c for c in table.columns if c.name != column),
-        constraints=tuple(c for c in table.constraints if not _names(c, column)),
+        constraints=tuple(c for c in table.constraints if not about(c, column)),
         indexes=tuple(i for i in table.indexes if column not in i.columns),
         added=MappingProxyType({name: made for name, made in table.added.items() if name != column}),
     )
-
-
-def _names(constraint: ConstraintSpec, column: str) -> bool:
-    """Return whether a constraint is about that column; servers drop it with the column."""
-    condition = re.sub(r"'[^']*'", "", constraint.expression)
-    return column in constraint.columns or re.search(rf"\b{re.escape(column)}\b", condition) is not None
-
-
-def _meant(table: ReplayedTable, name: str) -> ConstraintSpec | None:
-    """Return the constraint that a name means: a naming convention, or the server, may have made it up.
-
-    Conventions put something before a name that is given (`ck_users_` before `positive`), and make a name of the
-    columns where none is (`fk_users_team_id_teams`); so does PostgreSQL (`users_team_id_fkey`).
-    """
-    exact = table.constraint(name)
-    if exact is not None:
-        return exact
-    ends = (c for c in table.constraints if c.name and name.endswith(f"_{c.name}"))
-    made_up = (c for c in table.constraints if not c.name and c.columns and all(col in name for col in c.columns))
-    return next(ends, None) or next(made_up, None)
 
 
 def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
@@ -396,7 +376,7 @@ def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
                 columns = tuple(replace(c, nullable=False) if c.name in constraint.columns else c for c in columns)
             return replace(table, columns=columns, constraints=(*table.constraints, constraint))
         case act.DropConstraint(name=name):
-            gone = _meant(table, name)
+            gone = meant(table.constraints, name)
             return replace(table, constraints=tuple(c for c in table.constraints if c is not gone))
         case act.RenameConstraint(name=name, new_name=new):
             renamed = (replace(c, name=new) if c.name == name else c for c in table.constraints)

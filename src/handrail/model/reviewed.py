@@ -10,7 +10,7 @@ from pathlib import Path
 from handrail.model.action import Action
 from handrail.model.effect import Effect
 from handrail.model.operation import Operation, Place, Reading, Statement
-from handrail.model.replayed import EMPTY, Replayed, replayed
+from handrail.model.replayed import EMPTY, Replayed
 from handrail.model.revision import Direction, Revision
 
 
@@ -19,7 +19,8 @@ class ReviewedStatement:
     """One statement of a revision: what it does, to whom, and the schema before and after it.
 
     `operation` is Alembic's operation that it comes from, None for SQL that the revision sends by itself. `maker` marks
-    in the schema what the same function of the same revision has made.
+    in the schema what the same function of the same revision has made. `moments` are the schemas after each action,
+    where a text holds several that happen one after the other.
     """
 
     statement: Statement
@@ -29,6 +30,7 @@ class ReviewedStatement:
     after: Replayed
     operation: Operation | None = None
     maker: str = ""
+    moments: tuple[Replayed, ...] = ()
 
     @property
     def place(self) -> Place | None:
@@ -47,14 +49,11 @@ class ReviewedStatement:
 
     def each(self) -> Iterator[tuple[ReviewedStatement, Action]]:
         """Yield every action with the statement as it stands around it: a text may hold several, one on the other."""
-        if len(self.actions) == 1:
-            yield self, self.actions[0]
+        if not self.moments:
+            yield from ((self, action) for action in self.actions)
             return
-        state = self.before
-        for action in self.actions:
-            after = replayed(state, action, self.maker)
-            yield replace(self, before=state, after=after), action
-            state = after
+        for action, before, after in zip(self.actions, (self.before, *self.moments), self.moments, strict=False):
+            yield replace(self, before=before, after=after), action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import TransactionControl
 from handrail.model.finding import Finding
+from handrail.model.hazards.syntax import syntax
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -61,9 +62,8 @@ def _by_code(source: str) -> Iterator[tuple[int, str]]:
 
     Source: https://docs.sqlalchemy.org/en/20/orm/session_api.html, join_transaction_mode.
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    tree = syntax(source) if ".commit(" in source or ".rollback(" in source else None
+    if tree is None:
         return
     binds = {
         target.id

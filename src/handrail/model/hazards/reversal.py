@@ -207,11 +207,8 @@ def is_missing(revision: ReviewedRevision) -> bool:
     """Return whether the file has no `downgrade` at all, neither defined, nor imported or assigned."""
     if revision.revision.downgrade_line is not None:
         return False
-    try:
-        tree = ast.parse(revision.revision.source)
-    except (SyntaxError, ValueError):
-        return False
-    return not any(_binds_downgrade(node) for node in ast.walk(tree))
+    tree = syntax(revision.revision.source)
+    return tree is not None and not any(_binds_downgrade(node) for node in ast.walk(tree))
 
 
 def _binds_downgrade(node: ast.AST) -> bool:

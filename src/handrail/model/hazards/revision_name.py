@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from functools import lru_cache
 
+from handrail.model.hazards.syntax import syntax
 from handrail.model.revision import Revision
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -74,12 +74,9 @@ def title(revision: Revision) -> str:
     return "" if told.lower().rstrip(".") in NO_TITLE or not _WORD.search(told) else told
 
 
-@lru_cache(maxsize=1024)  # asked by each rule about names
 def _first_line(source: str) -> str:
     """Return the first line of the docstring, '' where it is the field `Purpose:`, which says why and not what."""
-    try:
-        docstring = ast.get_docstring(ast.parse(source), clean=False) or ""
-    except (SyntaxError, ValueError):
-        return ""
+    tree = syntax(source)
+    docstring = ast.get_docstring(tree, clean=False) or "" if tree else ""
     line = inspect.cleandoc(docstring).partition("\n")[0].strip()
     return "" if re.match(r"\W*(?:purpose|impact|risk|rollback|testing)\W*:", line, re.IGNORECASE) else line
