@@ -77,7 +77,7 @@ _PG = frozenset({"postgresql"})
 RULE = Rule(
     name="compat-new-constraint",
     severity=Severity.NOTE,
-    engines=frozenset({"postgresql", "sqlite"}),
+    engines=frozenset({"postgresql", "mysql", "sqlite"}),
     source="https://www.postgresql.org/docs/current/ddl-constraints.html",
     findings=findings,
     examples=(
@@ -92,6 +92,12 @@ RULE = Rule(
             body='op.create_foreign_key("fk_fans", "fans", "teams", ["team_id"], ["id"], postgresql_not_valid=True)',
             flagged=True,
             engines=_PG,
+        ),
+        Example(
+            given=(_TEAMS, _PLAYERS),
+            body='op.create_check_constraint("ck_goals", "players", "goals >= 0")',
+            flagged=True,
+            engines=frozenset({"postgresql", "mysql"}),
         ),
         Example(
             given=(_TEAMS, _PLAYERS),

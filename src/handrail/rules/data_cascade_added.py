@@ -76,11 +76,12 @@ _PLAYERS = (
     " CONSTRAINT fk_team FOREIGN KEY (team_id) REFERENCES teams (id))"
 )
 _PG = frozenset({"postgresql"})
+_SERVERS = frozenset({"postgresql", "mysql"})
 
 RULE = Rule(
     name="data-cascade-added",
     severity=Severity.WARNING,
-    engines=frozenset({"postgresql", "sqlite"}),
+    engines=frozenset({"postgresql", "mysql", "sqlite"}),
     source="https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK",
     findings=findings,
     examples=(
@@ -91,7 +92,7 @@ RULE = Rule(
             op.create_foreign_key("fk_team", "players", "teams", ["team_id"], ["id"], ondelete="CASCADE")
             """,
             flagged=True,
-            engines=_PG,
+            engines=_SERVERS,
         ),
         Example(
             given=(_TEAMS, _PLAYERS),
@@ -120,7 +121,7 @@ RULE = Rule(
             op.create_foreign_key("fk_other", "players", "teams", ["other_id"], ["id"], ondelete="CASCADE")
             """,
             flagged=True,
-            engines=_PG,
+            engines=_SERVERS,
         ),
         Example(
             given=(_TEAMS, _PLAYERS),
@@ -129,7 +130,7 @@ RULE = Rule(
             op.create_foreign_key("fk_team", "players", "teams", ["team_id"], ["id"], ondelete="SET NULL")
             """,
             flagged=False,
-            engines=_PG,
+            engines=_SERVERS,
         ),
         Example(
             given=(_TEAMS,),
