@@ -80,7 +80,14 @@ def _by_code(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _is_bind(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get_bind"
+    """Return whether that is the connection: op.get_bind(), op.get_context().connection or .bind."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="get_bind")):
+            return True
+        case ast.Attribute(value=ast.Call(func=ast.Attribute(attr="get_context")), attr="connection" | "bind"):
+            return True
+        case _:
+            return False
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email text)"
