@@ -305,10 +305,12 @@ def test_a_batch_on_sqlite_is_read_with_the_schema_of_the_history(tmp_path: Path
     assert reading(found, "a2") == (Reading.EXACT, "")
 
 
-def test_a_small_table_makes_a_note_of_a_lock(project: Project) -> None:
+def test_a_lock_counts_where_its_table_is_not_small(project: Project) -> None:
     project.revision("a1", _USERS)
     project.revision("a2", _INDEX, parent="a1")
-    assert [f.severity for f in of(project.review(sizes={"users": 12}), "lock-index-create")] == [Severity.NOTE]
+    assert of(project.review(sizes={"users": 12}), "lock-index-create") == []
+    large = of(project.review(sizes={"users": 2_000_000}), "lock-index-create")
+    assert [f.severity for f in large] == [Severity.ERROR]
 
 
 def test_an_engine_that_is_not_known_is_refused(project: Project) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ from handrail.history.graph import Graph
 from handrail.history.memory import Memory
 from handrail.history.project import Project
 from handrail.model import redefining
-from handrail.model.operation import Origin, RecordedRevision
+from handrail.model.action import RedefineColumn
+from handrail.model.operation import Origin, Reading, RecordedRevision
 from handrail.model.replayed import EMPTY, Replayed, replayed
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction, Revision
@@ -106,7 +107,8 @@ def step(
         if statement.origin is not Origin.REVISION:
             continue
         actions = redefining.told(engine.actions.actions(statement.sql), state)
-        after = _after(state, actions, maker)
+        moments = _moments(state, actions, maker)
+        after = moments[-1] if moments else state
         statements.append(
             ReviewedStatement(
                 statement=statement,
@@ -116,9 +118,12 @@ def step(
                 after=after,
                 operation=None if statement.operation is None else recorded.operations[statement.operation],
                 maker=maker,
+                moments=moments if len(moments) > 1 and not _at_once(actions) else (),
             )
         )
         state = after
+    if recorded.reading is Reading.FAILED:
+        state = replace(state, certain=False)
     return ReviewedStep(
         revision=recorded.revision,
         direction=recorded.direction,
@@ -131,7 +136,15 @@ def step(
     )
 
 
-def _after(state: Replayed, actions: tuple[Action, ...], maker: str) -> Replayed:
+def _moments(state: Replayed, actions: tuple[Action, ...], maker: str) -> tuple[Replayed, ...]:
+    """Return the schema after each action."""
+    states = []
     for action in actions:
         state = replayed(state, action, maker)
-    return state
+        states.append(state)
+    return tuple(states)
+
+
+def _at_once(actions: tuple[Action, ...]) -> bool:
+    """Return whether the actions are what one MODIFY amounts to: it is compared with what was before all of them."""
+    return any(isinstance(action, RedefineColumn) for action in actions)

@@ -280,7 +280,8 @@ class RenameEnumValue:
 class CreateObject:
     """Anything else that is made: `kind` is `view`, `materialized view`, `trigger`, `function`, `schema`, `type` ...
 
-    `table` is the trigger's, or '' where it belongs to none. `reads` are the tables that a view's query names.
+    `table` is the trigger's, or '' where it belongs to none. `reads` are the tables that a view's query names,
+    `definition` the words of that query or of a function's body.
     """
 
     kind: str

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN, Action, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
+from handrail.model.constraint import about, meant
 from handrail.model.schema import ConstraintKind
 
 
@@ -160,7 +161,7 @@ def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed
 
 
 def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.RenameTable, revision: str) -> Replayed:
-    tables, gone = dict(state.tables), dict(state.gone)
+    tables, gone, objects = dict(state.tables), dict(state.gone), dict(state.objects)
     name = bare(action.table)
     match action:
         case act.CreateTable():
@@ -168,11 +169,18 @@ def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.Renam
                 tables[name] = _created(state, action, revision)
         case act.DropTable():
             gone[name] = tables.pop(name, ReplayedTable(name=name, complete=False))
+            objects = {key: made for key, made in objects.items() if bare(made.table) != name}
         case act.RenameTable(new_name=new):
             old = tables.pop(name, ReplayedTable(name=name, complete=False))
             tables[bare(new)] = _recreated(old, gone.get(bare(new)), bare(new))
             tables = {key: _pointing(table, name, bare(new)) for key, table in tables.items()}
-    return replace(state, tables=MappingProxyType(tables), gone=MappingProxyType(gone))
+            objects = {
+                key: replace(made, table=bare(new)) if bare(made.table) == name else made
+                for key, made in objects.items()
+            }
+    return replace(
+        state, tables=MappingProxyType(tables), gone=MappingProxyType(gone), objects=MappingProxyType(objects)
+    )
 
 
 def _recreated(table: ReplayedTable, former: ReplayedTable | None, name: str) -> ReplayedTable:
@@ -351,7 +359,7 @@ def _without_column(table: ReplayedTable, column: str) -> ReplayedTable:
     return replace(
         table,
         columns=tuple(c for c in table.columns if c.name != column),
-        constraints=tuple(c for c in table.constraints if column not in c.columns),
+        constraints=tuple(c for c in table.constraints if not about(c, column)),
         indexes=tuple(i for i in table.indexes if column not in i.columns),
         added=MappingProxyType({name: made for name, made in table.added.items() if name != column}),
     )
@@ -368,7 +376,8 @@ def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
                 columns = tuple(replace(c, nullable=False) if c.name in constraint.columns else c for c in columns)
             return replace(table, columns=columns, constraints=(*table.constraints, constraint))
         case act.DropConstraint(name=name):
-            return replace(table, constraints=tuple(c for c in table.constraints if c.name != name))
+            gone = meant(table.constraints, name)
+            return replace(table, constraints=tuple(c for c in table.constraints if c is not gone))
         case act.RenameConstraint(name=name, new_name=new):
             renamed = (replace(c, name=new) if c.name == name else c for c in table.constraints)
             return replace(table, constraints=tuple(renamed))

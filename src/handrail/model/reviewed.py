@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +19,8 @@ class ReviewedStatement:
     """One statement of a revision: what it does, to whom, and the schema before and after it.
 
     `operation` is Alembic's operation that it comes from, None for SQL that the revision sends by itself. `maker` marks
-    in the schema what the same function of the same revision has made.
+    in the schema what the same function of the same revision has made. `moments` are the schemas after each action,
+    where a text holds several that happen one after the other.
     """
 
     statement: Statement
@@ -29,6 +30,7 @@ class ReviewedStatement:
     after: Replayed
     operation: Operation | None = None
     maker: str = ""
+    moments: tuple[Replayed, ...] = ()
 
     @property
     def place(self) -> Place | None:
@@ -44,6 +46,14 @@ class ReviewedStatement:
         """Return whether that column was made earlier in this same step."""
         known = self.before.table(table)
         return known is not None and bool(self.maker) and known.added.get(column) == self.maker
+
+    def each(self) -> Iterator[tuple[ReviewedStatement, Action]]:
+        """Yield every action with the statement as it stands around it: a text may hold several, one on the other."""
+        if not self.moments:
+            yield from ((self, action) for action in self.actions)
+            return
+        for action, before, after in zip(self.actions, (self.before, *self.moments), self.moments, strict=False):
+            yield replace(self, before=before, after=after), action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +84,7 @@ class ReviewedStep:
     def actions(self) -> Iterator[tuple[ReviewedStatement, Action]]:
         """Yield every action with its statement, in the order sent."""
         for statement in self.statements:
-            for action in statement.actions:
-                yield statement, action
+            yield from statement.each()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

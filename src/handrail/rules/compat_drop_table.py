@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import DropTable
 from handrail.model.finding import Finding
+from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -81,12 +82,7 @@ RULE = Rule(
         ),
         Example(
             given=(_USERS,),
-            body="""
-            op.execute("CREATE TABLE users_new (id integer PRIMARY KEY, email varchar(50) DEFAULT '')")
-            op.execute("INSERT INTO users_new SELECT id, email FROM users")
-            op.execute("DROP TABLE users")
-            op.execute("ALTER TABLE users_new RENAME TO users")
-            """,
+            body=remade("id integer PRIMARY KEY, email varchar(50) DEFAULT ''", "SELECT id, email FROM users"),
             flagged=False,
         ),
         Example(

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import DropColumn, DropTable
 from handrail.model.finding import Finding
+from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -107,12 +108,7 @@ RULE = Rule(
         ),
         Example(
             given=(_USERS,),
-            body="""
-            op.execute("CREATE TABLE users_new (id integer PRIMARY KEY, name text)")
-            op.execute("INSERT INTO users_new SELECT id, name FROM users")
-            op.execute("DROP TABLE users")
-            op.execute("ALTER TABLE users_new RENAME TO users")
-            """,
+            body=remade("id integer PRIMARY KEY, name text", "SELECT id, name FROM users"),
             flagged=False,
         ),
     ),

@@ -28,7 +28,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         return
     for statement, action in changes(step):
         key = new_key(statement, action)
-        if key is None or isinstance(action, AddColumn) or (isinstance(action, CreateIndex) and action.concurrently):
+        if key is None or isinstance(action, AddColumn):
             continue
         table, columns = key
         if any(statement.adds(table, column) for column in columns):
@@ -40,6 +40,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"older versions that write the same {named} into {table} twice fail",
             why="they were free to, and do not expect the error",
             fix=f"release a version that keeps {named} unique, wait until no older one runs, and add the key then",
+            severity=Severity.NOTE if isinstance(action, CreateIndex) and action.concurrently else None,
             confidence=Confidence.LOW,
         )
 

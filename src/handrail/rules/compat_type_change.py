@@ -8,7 +8,7 @@ of one kind are left alone: a longer `varchar`, `text` for `varchar`, `bigint` f
 `data-narrow-type`'s.
 
 The safe way: add a column of the new type, keep both alike with a trigger, copy in batches, move the versions over, and
-drop the old column last. A trigger on the table is taken for that one.
+drop the old column last.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import DropColumn
 from handrail.model.finding import Finding
+from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -100,12 +101,7 @@ RULE = Rule(
         ),
         Example(
             given=(_USERS,),
-            body="""
-            op.execute("CREATE TABLE users_new (id integer PRIMARY KEY, age integer)")
-            op.execute("INSERT INTO users_new SELECT id, age FROM users")
-            op.execute("DROP TABLE users")
-            op.execute("ALTER TABLE users_new RENAME TO users")
-            """,
+            body=remade("id integer PRIMARY KEY, age integer", "SELECT id, age FROM users"),
             flagged=True,
         ),
         Example(

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, DropTable
 from handrail.model.finding import Finding
+from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -95,12 +96,10 @@ RULE = Rule(
         ),
         Example(
             given=(_USERS,),
-            body="""
-            op.execute("CREATE TABLE users_new (id integer PRIMARY KEY, email varchar(50) NOT NULL DEFAULT '')")
-            op.execute("INSERT INTO users_new SELECT id, coalesce(email, '') FROM users")
-            op.execute("DROP TABLE users")
-            op.execute("ALTER TABLE users_new RENAME TO users")
-            """,
+            body=remade(
+                "id integer PRIMARY KEY, email varchar(50) NOT NULL DEFAULT ''",
+                "SELECT id, coalesce(email, '') FROM users",
+            ),
             flagged=False,
         ),
     ),

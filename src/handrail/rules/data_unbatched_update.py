@@ -25,6 +25,8 @@ from handrail.model.verdict import Severity
 
 #: Below this many rows an UPDATE takes a moment.
 _SMALL_ROWS = 10_000
+_NAME = r"\(?[\w.\"]*[a-z_\"][\w.\"]*\)?"
+_JOIN = re.compile(rf"{_NAME} = {_NAME}(?: AND {_NAME} = {_NAME})*", re.IGNORECASE)
 _IS_NULL = re.compile(r"\(?(?:[\w\"]+\.)*\"?(\w+)\"? IS NULL\)?", re.IGNORECASE)
 
 
@@ -40,7 +42,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         if statement.creates(action.table) or (known is not None and known.temporary):
             continue
         rows = facts.rows(action.table)
-        if rows == 0 or not (everywhere(action.where) or _empty_still(revision, statement, action)):
+        whole = everywhere(action.where) or _only_joins(statement, action) or _empty_still(revision, statement, action)
+        if rows == 0 or not whole:
             continue
         yield RULE.at(
             step,
@@ -53,6 +56,12 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             fix=_fix(statement, action),
             severity=Severity.NOTE if rows is not UNKNOWN and rows < _SMALL_ROWS else None,
         )
+
+
+def _only_joins(statement: ReviewedStatement, action: WriteRows) -> bool:
+    """Return whether the condition only says which row of another table goes with each row."""
+    others = [name for name in action.reads if not statement.creates(name)]
+    return bool(others) and _JOIN.fullmatch(action.where.strip()) is not None
 
 
 def _empty_still(revision: ReviewedRevision, statement: ReviewedStatement, action: WriteRows) -> bool:
@@ -145,6 +154,23 @@ RULE = Rule(
             body="""
             op.create_table("roles", sa.Column("name", sa.String(10)))
             op.execute("UPDATE roles SET name = 'x'")
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS, "CREATE TABLE states (user_id integer, state varchar(10))"),
+            body="""
+            op.execute("UPDATE users SET state = states.state FROM states WHERE states.user_id = users.id")
+            """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS, "CREATE TABLE states (user_id integer, state varchar(10))"),
+            body="""
+            op.execute(
+                "UPDATE users SET state = states.state FROM states"
+                " WHERE states.user_id = users.id AND users.id < 1000"
+            )
             """,
             flagged=False,
         ),

@@ -12,7 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import Action, AddColumn, AddConstraint, CreateEnum, CreateIndex, CreateObject, CreateTable
+from handrail.model.action import (
+    Action,
+    AddColumn,
+    AddConstraint,
+    CreateEnum,
+    CreateIndex,
+    CreateObject,
+    CreateTable,
+    IndexSpec,
+)
 from handrail.model.finding import Finding
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision
@@ -22,7 +31,10 @@ from handrail.model.verdict import Severity
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each thing that either function makes a second time."""
+    up = revision.upgrade
     for step in revision.steps:
+        if step is revision.downgrade and (up is None or not up.read):
+            continue
         for statement, action in step.actions():
             if not statement.before.certain or not statement.statement.exact:
                 continue
@@ -48,7 +60,9 @@ def _twice(before: Replayed, action: Action) -> str:
             return f"column {table}.{column.name}" if before.column(table, column.name) else ""
         case CreateIndex(table=table, index=index, if_not_exists=False) if index.name:
             known = before.table(table)
-            return f"index {index.name} of {table}" if known and known.index(index.name) else ""
+            there = known.index(index.name) if known else None
+            chosen = there is not None and (there.columns == index.columns or not _made_up(table, index))
+            return f"index {index.name} of {table}" if chosen else ""
         case AddConstraint(table=table, constraint=constraint) if constraint.name:
             known = before.table(table)
             return f"constraint {constraint.name} of {table}" if known and known.constraint(constraint.name) else ""
@@ -58,6 +72,11 @@ def _twice(before: Replayed, action: Action) -> str:
             return f"{kind} {name}" if (kind, bare(name)) in before.objects else ""
         case _:
             return ""
+
+
+def _made_up(table: str, index: IndexSpec) -> bool:
+    """Return whether it is the name that SQLAlchemy gives without a convention; the project's own is not known here."""
+    return index.name == "_".join(("ix", *table.split("."), *index.columns[:1]))
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"

@@ -31,7 +31,12 @@ _SEVERITY = {
 
 def of_graph(graph: ReviewedGraph, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each problem of the files; what is wrong with a single file only where that is reviewed."""
+    backless = {
+        revision.id for revision in graph.revisions if revision.downgrade_line is None and revision.upgrade_line
+    }
     for problem in graph.problems:
+        if problem.kind == "missing-function" and problem.revision in backless:
+            continue  # sym-downgrade-empty tells it
         if problem.kind in {"missing-function", "function-elsewhere"} and problem.revision not in graph.reviewed:
             continue
         yield Finding(

@@ -13,15 +13,20 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
+from handrail.model.hazards.column_type import Fit, fit
 from handrail.model.hazards.header_claims import Risk, is_placeholder, line_of, risk_level
 from handrail.model.hazards.inventory import Spec, Thing, differences, inventories
+from handrail.model.hazards.long_work import never_null
 from handrail.model.hazards.reversal import overwritten
+from handrail.model.hazards.table_change import stands_in
+from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.operation import Reading
-from handrail.model.replayed import bare
-from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.replayed import ReplayedTable, bare
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
 from handrail.model.verdict import Severity
@@ -38,7 +43,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     claimed = risk_level(header)
     if claimed is None or is_placeholder(header.risk) or step is None or step.reading is Reading.FAILED:
         return
-    reasons = [*_of_schema(step), *_of_rows(step)]
+    reasons = [*_of_schema(step), *_of_statements(step), *_of_rows(step)]
     worst = max((level for level, _ in reasons), key=_LEVELS.index, default=Risk.LOW)
     if _LEVELS.index(worst) <= _LEVELS.index(claimed):
         return
@@ -59,22 +64,79 @@ def _of_schema(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
     gone = [t for t in before if t not in after]
     tables = {t.table for t in gone if t.kind == "table"}
     for thing in gone:
-        if thing.kind == "table" or (thing.kind == "column" and thing.table not in tables):
+        if stands_in(step, thing.table):
+            yield Risk.MEDIUM, f"{thing} stands behind a view"
+        elif thing.kind == "table" or (thing.kind == "column" and thing.table not in tables):
             yield Risk.HIGH, f"{thing} is gone for whoever uses it"
         elif "view" in thing.kind or thing.kind == "enum":
             yield Risk.MEDIUM, f"{thing} is dropped"
+    for thing, spec in after.items():
+        table = step.before.table(thing.table)
+        if table is None or thing.kind not in {"column", "constraint", "index"}:
+            continue
+        if _only_renamed(table, spec):
+            continue
+        proved = thing.kind == "column" and never_null(step.before, thing.table, thing.name)
+        if not proved and not _of_new_columns(step, thing.table, spec):
+            yield from _of_part(thing, spec, before)
+
+
+def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
+    """Return whether the table had the same constraint or index under another name."""
+    match spec:
+        case act.ConstraintSpec():
+            return any(was == replace(spec, name=was.name) for was in table.constraints)
+        case act.IndexSpec():
+            return any(was == replace(spec, name=was.name) for was in table.indexes)
+        case _:
+            return False
+
+
+def _of_statements(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
+    """Yield what happens to tables and columns whose making the history does not tell."""
     for statement, action in step.actions():
         if isinstance(action, act.DropColumn) and step.before.column(action.table, action.column) is None:
             table = step.after.table(action.table)
             if table is not None and not table.complete:
                 yield Risk.HIGH, f"column {bare(action.table)}.{action.column} is gone for whoever uses it"
         if isinstance(action, act.DropTable | act.RenameTable) and statement.before.table(action.table) is None:
-            yield Risk.HIGH, f"table {bare(action.table)} is gone for whoever uses it"
-    for thing, spec in after.items():
-        table = step.before.table(thing.table)
-        if table is None or thing.kind not in {"column", "constraint", "index"}:
-            continue
-        yield from _of_part(thing, spec, before)
+            hidden = stands_in(step, action.table)
+            yield Risk.MEDIUM if hidden else Risk.HIGH, f"table {bare(action.table)} is gone for whoever uses it"
+        if (
+            not statement.creates(getattr(action, "table", ""))
+            and step.before.table(getattr(action, "table", "")) is None
+        ):
+            yield from _of_unseen(statement, action) if not stands_in(step, getattr(action, "table", "")) else ()
+
+
+def _of_new_columns(step: ReviewedStep, table: str, spec: Spec) -> bool:
+    """Return whether a key is on columns that this step adds empty: it holds for every row that is there."""
+    owner = step.after.table(table)
+    if owner is None or not isinstance(spec, act.ConstraintSpec | act.IndexSpec) or not spec.columns:
+        return False
+    added = [owner.column(column) for column in spec.columns if owner.added.get(column) == step.revision]
+    return len(added) == len(spec.columns) and all(c is not None and c.default is None for c in added)
+
+
+def _of_unseen(statement: ReviewedStatement, action: act.Action) -> Iterator[tuple[Risk, str]]:
+    """Yield what is demanded of a table whose making the history does not tell."""
+    match action:
+        case act.RenameColumn(table=table, column=column):
+            yield Risk.HIGH, f"column {bare(table)}.{column} is gone for whoever uses it"
+        case act.AlterNullable(table=table, column=column, nullable=False):
+            yield Risk.MEDIUM, f"column {bare(table)}.{column} becomes NOT NULL"
+        case act.AddColumn(table=table, column=column):
+            if column.nullable is False and column.default is None and not column.identity and not column.generated:
+                yield Risk.HIGH, f"column {bare(table)}.{column.name} is NOT NULL without a default"
+        case act.AddConstraint(table=table, constraint=constraint):
+            own = constraint.columns and all(statement.adds(table, column) for column in constraint.columns)
+            if constraint.kind in _DATA_DEPENDENT and constraint.validated and not constraint.using_index and not own:
+                name = constraint.name or constraint.kind.value
+                yield Risk.MEDIUM, f"{name} of {bare(table)} has to hold for the rows that are there"
+        case act.CreateIndex(table=table, index=act.IndexSpec(unique=True, name=name)):
+            yield Risk.MEDIUM, f"unique index {name} has to hold for the rows that are there"
+        case _:
+            return
 
 
 def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator[tuple[Risk, str]]:
@@ -86,25 +148,17 @@ def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator
                 yield Risk.HIGH, f"{thing} is NOT NULL without a default: inserts of older versions fail"
         case act.ColumnSpec():
             for attribute in differences(known, spec):
-                if attribute.name == "type" and not _wider(attribute.was, attribute.now):
+                grows = fit(attribute.was, attribute.now) is Fit.FIT and not rewrites(attribute.was, attribute.now)
+                if attribute.name == "type" and not grows:
                     yield Risk.MEDIUM, f"{thing} changes its type from {attribute.was} to {attribute.now}"
                 if attribute.now == "NOT NULL":
                     yield Risk.MEDIUM, f"{thing} becomes NOT NULL"
                 if attribute.name == "default" and attribute.now == "none":
                     yield Risk.MEDIUM, f"{thing} loses its default"
-        case act.ConstraintSpec(kind=kind) if known is None and kind in _DATA_DEPENDENT:
+        case act.ConstraintSpec(kind=kind, using_index="", validated=True) if known is None and kind in _DATA_DEPENDENT:
             yield Risk.MEDIUM, f"{thing} has to hold for the rows that are there"
         case act.IndexSpec(unique=True) if known is None:
             yield Risk.MEDIUM, f"unique {thing} has to hold for the rows that are there"
-
-
-def _wider(was: str, now: str) -> bool:
-    """Return whether a text type only grows."""
-    texts = ("character varying", "varchar", "text")
-    if not (was.lower().startswith(texts) and now.lower().startswith(texts)):
-        return False
-    old, new = ("".join(c for c in text if c.isdigit()) for text in (was, now))
-    return not new or (bool(old) and int(old) <= int(new))
 
 
 def _of_rows(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
@@ -123,9 +177,14 @@ def _docstring(level: str) -> str:
     return f"Change users.\n\nImpact: users change.\nRisk: {level} - we looked.\nRollback: Simple.\nTesting: By hand.\n"
 
 
+_USERS = """CREATE TABLE users (
+    id integer PRIMARY KEY, name varchar(20), email varchar(50) DEFAULT '', price numeric(10, 2)
+)"""
+
+
 def _claimed(level: str, body: str, *, flagged: bool, engines: frozenset[str] = frozenset()) -> Example:
     return Example(
-        given=("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20), email varchar(50) DEFAULT '')",),
+        given=(_USERS,),
         body=body,
         docstring=_docstring(level),
         flagged=flagged,
@@ -171,5 +230,43 @@ RULE = Rule(
         _claimed("Low", 'op.create_index("ix_users_email", "users", ["email"])', flagged=False),
         _claimed("Low", 'op.alter_column("users", "name", type_=sa.String(99))', flagged=False, engines=_PG),
         _claimed("Medium", 'op.execute("UPDATE users SET name = lower(name)")', flagged=False),
+        _claimed("Low", 'op.alter_column("users", "price", type_=sa.Numeric(14, 2))', flagged=False, engines=_PG),
+        _claimed(
+            "Medium",
+            """
+            op.rename_table("users", "accounts")
+            op.execute("CREATE VIEW users AS SELECT * FROM accounts")
+            """,
+            flagged=False,
+        ),
+        _claimed(
+            "Low",
+            """
+            op.add_column("users", sa.Column("boss_id", sa.Integer))
+            op.create_foreign_key("fk_users_boss_id", "users", "users", ["boss_id"], ["id"])
+            """,
+            flagged=False,
+            engines=_PG,
+        ),
+        _claimed(
+            "Low",
+            'op.execute("ALTER TABLE users ADD CONSTRAINT named CHECK (name IS NOT NULL) NOT VALID")',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            body='op.alter_column("users", "name", new_column_name="called")',
+            docstring=_docstring("Low"),
+            flagged=True,
+            engines=_PG,
+            not_run="its table was made elsewhere",
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20), CONSTRAINT uq_name UNIQUE (name))",),
+            body='op.execute("ALTER TABLE users RENAME CONSTRAINT uq_name TO uq_users_name")',
+            docstring=_docstring("Low"),
+            flagged=False,
+            engines=_PG,
+        ),
     ),
 )

@@ -16,7 +16,13 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import Rollback, line_of, rollback_way
-from handrail.model.hazards.reversal import changes_schema, explains, overwritten, raises_on_purpose
+from handrail.model.hazards.reversal import (
+    changes_schema,
+    explains,
+    only_adds_enum_values,
+    overwritten,
+    raises_on_purpose,
+)
 from handrail.model.hazards.row_loss import lost
 from handrail.model.hazards.touched import does_nothing
 from handrail.model.operation import Reading
@@ -49,7 +55,7 @@ def _contradiction(revision: ReviewedRevision) -> str:
         return f"downgrade() fails ({down.reason})" if up is not None and up.read else ""
     if up is not None and not does_nothing(up) and (does_nothing(down) or down is None):
         if changes_schema(up) or (any(True for _ in overwritten(up)) and not explains(revision)):
-            return "downgrade() does nothing"
+            return "" if only_adds_enum_values(up) else "downgrade() does nothing"
         return ""
     losses = [loss for loss in lost(revision) if not loss.refused]
     return losses[0].what if losses else ""

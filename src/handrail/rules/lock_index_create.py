@@ -14,32 +14,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, CreateIndex
+from handrail.model.action import CreateIndex
 from handrail.model.finding import Finding
+from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
-
-#: Below this many rows a build takes a moment.
-_SMALL_ROWS = 10_000
 
 
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each index that is built on a table others use."""
     for step in revision.steps:
         for statement, action in step.actions():
-            if not isinstance(action, CreateIndex) or action.concurrently or statement.creates(action.table):
+            if not isinstance(action, CreateIndex) or action.concurrently:
                 continue
-            rows = facts.rows(action.table)
-            small = rows is not UNKNOWN and rows < _SMALL_ROWS
+            if not others_wait(statement, action.table, facts):
+                continue
             yield RULE.at(
                 step,
                 statement,
                 what=f"index {action.index.name} is built while writes to {action.table} wait",
                 why="CREATE INDEX without CONCURRENTLY holds a SHARE lock until the transaction ends"
-                + (f"; {action.table} has about {rows:,} rows" if rows is not UNKNOWN else ""),
+                + counted(action.table, facts),
                 fix=_fix(action),
-                severity=Severity.NOTE if small else None,
+                severity=weight(step, RULE.severity),
             )
 
 
@@ -94,6 +92,19 @@ RULE = Rule(
                 op.execute("CREATE INDEX CONCURRENTLY ix ON users (email)")
             """,
             flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.create_index("ix_users_email", "users", ["email"])',
+            sizes={"users": 12},
+            flagged=False,
+        ),
+        Example(
+            body="""
+            op.execute("CREATE TABLE teams (id integer, name text); CREATE INDEX ix_teams_name ON public.teams (name)")
+            """,
+            flagged=False,
+            not_run="it names the schema public",
         ),
     ),
 )

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from handrail.model.finding import Finding
 from handrail.model.hazards import revision_name
 from handrail.model.hazards.revision_name import said
+from handrail.model.hazards.scenes import email_added
 from handrail.model.hazards.touched import names, speaks_of, tables
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -28,9 +29,11 @@ _REASONS = frozenset(
         fixed fixes fixing gdpr handle hotfix implement improve improved improvement improvements incident issue
         issues jira legal needed needs optimise optimize performance prepare prepares preparation prevent product
         promised release request requested requests requirement requirements resolve resolves review slow solve
-        solves sprint story support supports supporting task ticket tickets urgent want wanted wants workaround
+        solves speed sprint story support supports supporting task ticket tickets urgent want wanted wants workaround
     """)
 )
+#: What begins a reason, and stands in the middle of a change too.
+_LEADING = frozenset(said("as due for per since so"))
 _TICKET = re.compile(r"\b[A-Z][A-Z0-9]{1,9}-\d+\b|#\d+\b|\b(?:gh|issue|ticket|jira|bug)[-_ ]?\d+\b", re.IGNORECASE)
 
 
@@ -59,25 +62,17 @@ def _is_reason(text: str, known: frozenset[str]) -> bool:
     if not words:
         return False
     changes = revision_name.VERBS_OF_CHANGE - _REASONS
+    if words[0] in _REASONS & revision_name.VERBS_OF_CHANGE:  # enable, allow: a change where it says of what
+        return not speaks_of(text, known)
     if words[0] in changes:
         first = re.split(r"\b(?:for|because|so that)\b", text.replace("_", " "), maxsplit=1)[0]
         named = not known or speaks_of(first, known)
         return not named and (bool(_REASONS.intersection(words)) or _TICKET.search(text) is not None)
-    if words[0] in _REASONS or _TICKET.match(text):
+    if words[0] in _REASONS | _LEADING or _TICKET.match(text):
         rest = words[1:]
         return not (changes.intersection(rest) and speaks_of(text, known))
     reason = bool(_REASONS.intersection(words)) or _TICKET.search(text) is not None
     return reason and not (changes.intersection(words) or speaks_of(text, known))
-
-
-def _named(slug: str, title: str, *, flagged: bool) -> Example:
-    return Example(
-        given=("CREATE TABLE users (id integer PRIMARY KEY)",),
-        body='op.add_column("users", sa.Column("email", sa.String(50)))',
-        file=f"e1_{slug}.py",
-        docstring=title,
-        flagged=flagged,
-    )
 
 
 RULE = Rule(
@@ -88,16 +83,25 @@ RULE = Rule(
     findings=findings,
     baseline=True,
     examples=(
-        _named("fix_login_bug", "Fix login bug.", flagged=True),
-        _named("gdpr_compliance", "GDPR compliance.", flagged=True),
-        _named("jira_123", "JIRA-123", flagged=True),
-        _named("support_notifications", "Support notifications.", flagged=True),
-        _named("add_users_email", "Because customers want newsletters.", flagged=True),
-        _named("add_feature_for_newsletters", "Add users.email.", flagged=True),
-        _named("improve_performance", "Improve performance of the user list.", flagged=True),
-        _named("add_users_email", "Add email field to users table for notifications.", flagged=False),
-        _named("add_users_email", "Add users.email, because customers want newsletters.", flagged=False),
-        _named("add_users_email_abc_123", "ABC-123: add users.email.", flagged=False),
-        _named("users_email", "Users get an email.", flagged=False),
+        email_added("fix_login_bug", "Fix login bug.", flagged=True),
+        email_added("gdpr_compliance", "GDPR compliance.", flagged=True),
+        email_added("jira_123", "JIRA-123", flagged=True),
+        email_added("support_notifications", "Support notifications.", flagged=True),
+        email_added("add_users_email", "Because customers want newsletters.", flagged=True),
+        email_added("add_feature_for_newsletters", "Add users.email.", flagged=True),
+        email_added("improve_performance", "Improve performance of the user list.", flagged=True),
+        email_added("add_users_email", "Add email field to users table for notifications.", flagged=False),
+        email_added("add_users_email", "Add users.email, because customers want newsletters.", flagged=False),
+        email_added("add_users_email_abc_123", "ABC-123: add users.email.", flagged=False),
+        email_added("users_email", "Users get an email.", flagged=False),
+        email_added("for_the_new_search", "For the new search", flagged=True),
+        email_added("allow_empty_email", "Allow an empty email", flagged=False),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body='op.add_column("users", sa.Column("email", sa.String(50)))',
+            file="e1_add_users_email.py",
+            docstring="Add users.email.\n\nPurpose: Support notifications.\nImpact: users gains email.\n",
+            flagged=False,
+        ),
     ),
 )

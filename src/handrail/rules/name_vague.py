@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from handrail.model.finding import Finding
 from handrail.model.hazards import revision_name
 from handrail.model.hazards.revision_name import said
+from handrail.model.hazards.scenes import email_added
 from handrail.model.hazards.touched import names, tables, words
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -75,16 +76,6 @@ def _named(slug: str, title: str, *, flagged: bool) -> Example:
     return Example(body="pass", file=f"e1_{slug}.py", docstring=title, flagged=flagged)
 
 
-def _about_users(slug: str, title: str, *, flagged: bool) -> Example:
-    return Example(
-        given=("CREATE TABLE users (id integer PRIMARY KEY)",),
-        body='op.add_column("users", sa.Column("email", sa.String(50)))',
-        file=f"e1_{slug}.py",
-        docstring=title,
-        flagged=flagged,
-    )
-
-
 RULE = Rule(
     name="name-vague",
     severity=Severity.WARNING,
@@ -103,11 +94,11 @@ RULE = Rule(
         _named("add_users_email", "Add users.email.", flagged=False),
         _named("update_users_email_lower", "Update the emails of users to lower case.", flagged=False),
         _named("drop_legacy_sessions", "Drop legacy sessions.", flagged=False),
-        _about_users("update_users", "Update users table.", flagged=True),
-        _about_users("alter_table", "Alter table.", flagged=True),
-        _about_users("users_changes", "Users changes.", flagged=True),
-        _about_users("change_users_email", "Change users.email.", flagged=False),
-        _about_users("extend_users", "Extend users.", flagged=False),
+        email_added("update_users", "Update users table.", flagged=True),
+        email_added("alter_table", "Alter table.", flagged=True),
+        email_added("users_changes", "Users changes.", flagged=True),
+        email_added("change_users_email", "Change users.email.", flagged=False),
+        email_added("extend_users", "Extend users.", flagged=False),
         Example(
             body='op.create_table("data", sa.Column("id", sa.Integer, primary_key=True))',
             file="e1_create_data.py",

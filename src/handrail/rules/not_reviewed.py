@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import Opaque
 from handrail.model.finding import Finding
+from handrail.model.hazards.reversal import is_missing, raises_on_purpose
 from handrail.model.operation import Reading
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction
@@ -25,7 +26,7 @@ from handrail.model.verdict import Confidence, Severity
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each function that was not read exactly, and for each statement that could not be."""
     for step in revision.steps:
-        if step.reading is not Reading.EXACT:
+        if step.reading is not Reading.EXACT and not _told_elsewhere(revision, step):
             yield _unread(revision, step, facts)
         for statement, action in step.actions():
             if isinstance(action, Opaque):
@@ -39,6 +40,11 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                     severity=Severity.NOTE,
                     confidence=Confidence.LOW,
                 )
+
+
+def _told_elsewhere(revision: ReviewedRevision, step: ReviewedStep) -> bool:
+    """Return whether there is nothing to read: a downgrade that is missing or raises, told by the rules sym-*."""
+    return step.direction is Direction.DOWNGRADE and (raises_on_purpose(revision) or is_missing(revision))
 
 
 def _unread(revision: ReviewedRevision, step: ReviewedStep, facts: RuleFacts) -> Finding:
@@ -73,5 +79,12 @@ RULE = Rule(
         Example(body='op.execute("DO $$ BEGIN END $$")', flagged=True, engines=frozenset({"postgresql"})),
         Example(body='op.create_table("teams", sa.Column("id", sa.Integer, primary_key=True))', flagged=False),
         Example(body='print("hello")', flagged=False),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body='op.add_column("users", sa.Column("email", sa.Text))',
+            downgrade='raise NotImplementedError("restore from the backup")',
+            flagged=False,
+            back_fails=True,
+        ),
     ),
 )

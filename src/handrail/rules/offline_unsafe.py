@@ -15,13 +15,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from handrail.model.action import SetSetting, WriteRows
 from handrail.model.finding import Finding
+from handrail.model.hazards.table_change import everywhere
 from handrail.model.operation import Reading
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
+_BATCH = re.compile(r"SELECT (?:coalesce\()?(?:max|min)\(|\bLIMIT\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:update|delete)\b", re.IGNORECASE)
 _READS = "it reads the database"
 #: What `checkfirst=True` asks before it makes or drops a type; without a connection it does not ask.
 _LOOKS_FIRST = "pg_catalog.pg_type JOIN pg_catalog.pg_namespace"
@@ -42,7 +46,20 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"{step.direction.value}() reads the database: it cannot be shown as a script",
             why="without a connection there is no answer, and what follows from the rows is not in the script",
             fix="let SQL do it (UPDATE ... FROM, INSERT ... SELECT), or ask context.is_offline_mode() first",
+            severity=Severity.NOTE if _in_batches(revision, step) else None,
         )
+
+
+def _in_batches(revision: ReviewedRevision, step: ReviewedStep) -> bool:
+    """Return whether it only asks for the next batch of rows, or how far the keys go, and writes a part at a time."""
+    if not _WRITES.search(revision.revision.source):
+        return False
+    parts = all(
+        isinstance(action, WriteRows) and not everywhere(action.where)
+        for _, action in step.actions()
+        if not isinstance(action, SetSetting)
+    )
+    return parts and _BATCH.search(step.reason) is not None
 
 
 def _line(reason: str) -> int:
@@ -87,6 +104,14 @@ RULE = Rule(
                 assert op.get_bind().execute(sa.text("SELECT count(*) FROM users")).scalar() == 0
             """,
             flagged=False,
+        ),
+        Example(
+            given=_GIVEN,
+            body="""
+            name = op.get_bind().execute(sa.text("SELECT name FROM users LIMIT 1")).scalar()
+            op.execute(f"INSERT INTO users (id, name) VALUES (1, '{name}')")
+            """,
+            flagged=True,
         ),
     ),
 )

@@ -49,9 +49,15 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 )
                 + counted(action.table, facts),
                 fix=_fix(action),
-                severity=weight(step, RULE.severity if old else Severity.WARNING),
+                severity=weight(step, RULE.severity if old else _guessed(action)),
                 confidence=Confidence.HIGH if old else Confidence.LOW,
             )
+
+
+def _guessed(action: AlterType) -> Severity:
+    """Return the weight where the old type was not seen: what becomes a string was mostly a shorter one."""
+    string = action.type.startswith(("text", "character varying"))
+    return Severity.NOTE if string and not converts(action) else Severity.WARNING
 
 
 def _fix(action: AlterType) -> str:

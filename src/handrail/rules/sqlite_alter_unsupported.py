@@ -4,7 +4,8 @@ What happens: the revision fails: Alembic raises `No support for ALTER of constr
 refuses the statement.
 
 Why: SQLite's ALTER TABLE renames, and adds and drops plain columns. It changes no type, nullability or default, adds
-and drops no constraint, adds no column with UNIQUE.
+and drops no constraint, adds no column with UNIQUE, nor one whose default is computed to a table with rows, and drops
+no column that a key, an index or a constraint of the table uses.
 
 The safe way: `op.batch_alter_table`, which makes the table anew and copies its rows.
 """
@@ -17,9 +18,10 @@ from collections.abc import Iterator
 from handrail.model import action as act
 from handrail.model.finding import Finding
 from handrail.model.operation import Operation, Reading
-from handrail.model.replayed import bare
-from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.replayed import ReplayedTable, bare
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.schema import ConstraintKind
 from handrail.model.verdict import Severity
 
 _REFUSED = re.compile(
@@ -37,7 +39,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         for statement in step.statements:
             told = _REFUSED.match(statement.statement.sql)
             what = f"an ALTER TABLE of {told['table'].strip(chr(34))}" if told else ""
-            what = what or next((w for w in map(_column, statement.actions) if w), "")
+            what = what or next((w for around, action in statement.each() if (w := _column(around, action))), "")
             if what:
                 table = told["table"].strip('"') if told else "the table"
                 yield (
@@ -61,16 +63,39 @@ def _finding(step: ReviewedStep, operation: Operation, what: str, table: str) ->
     return RULE.at(step, operation, what=f"SQLite refuses {what}", why=_WHY, fix=_fix(table))
 
 
-def _column(action: act.Action) -> str:
-    """Return what is wrong with a column that is added, '' for nothing."""
-    if not isinstance(action, act.AddColumn):
+def _column(statement: ReviewedStatement, action: act.Action) -> str:
+    """Return what is wrong with a column that is added or dropped, '' for nothing."""
+    match action:
+        case act.AddColumn(table=table, column=column, constraints=constraints):
+            name = f"{bare(table)}.{column.name}"
+            if any(c.kind in _KEYS for c in constraints):
+                return f"to add {name} with UNIQUE or PRIMARY KEY"
+            moving = isinstance(column.default, str) and _MOVING.match(column.default) and not statement.creates(table)
+            return f"to add {name} with a default that is no constant to a table with rows" if moving else ""
+        case act.DropColumn(table=table, column=column):
+            user = _user(statement.before.table(table), column)
+            return f"to drop {bare(table)}.{column}, which {user} uses" if user else ""
+        case _:
+            return ""
+
+
+def _user(table: ReplayedTable | None, column: str) -> str:
+    """Return what of its own table keeps a column from being dropped, '' for nothing.
+
+    A constraint that stands at the column, as ADD COLUMN writes it, goes with it, unless it is a key.
+    """
+    if table is None:
         return ""
-    name = f"{bare(action.table)}.{action.column.name}"
-    if any(c.kind.value in {"unique constraint", "primary key"} for c in action.constraints):
-        return f"to add {name} with UNIQUE or PRIMARY KEY"
-    return ""
+    later = table.added.get(column, table.created_in) != table.created_in
+    for constraint in table.constraints:
+        if column in constraint.columns and (constraint.kind in _KEYS or not later):
+            return f"{constraint.kind.value} {constraint.name}".strip()
+    return next((f"index {index.name}" for index in table.indexes if column in index.columns), "")
 
 
+_KEYS = frozenset({ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY})
+#: Source: https://www.sqlite.org/lang_altertable.html#alter_table_add_column
+_MOVING = re.compile(r"\(?\s*(?:current_|\w+\()", re.IGNORECASE)
 _GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20))",)
 
 
@@ -98,6 +123,39 @@ RULE = Rule(
         Example(
             given=_GIVEN,
             body='op.alter_column("users", "name", new_column_name="called", existing_type=sa.String(20))',
+            flagged=False,
+        ),
+        Example(
+            given=(*_GIVEN, "INSERT INTO users (id) VALUES (1)"),
+            body='op.add_column("users", sa.Column("seen", sa.DateTime, server_default=sa.func.now()))',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) UNIQUE)",),
+            body='op.drop_column("users", "name")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(*_GIVEN, "CREATE INDEX ix_users_name ON users (name)"),
+            body='op.drop_column("users", "name")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(
+                *_GIVEN,
+                "CREATE TABLE pets (id integer PRIMARY KEY, user_id integer, FOREIGN KEY (user_id) REFERENCES users)",
+            ),
+            body='op.drop_column("pets", "user_id")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(given=_GIVEN, body='op.drop_column("users", "name")', flagged=False),
+        Example(
+            given=(*_GIVEN, "INSERT INTO users (id) VALUES (1)"),
+            body='op.add_column("users", sa.Column("level", sa.Integer, server_default="1", nullable=False))',
             flagged=False,
         ),
     ),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.reversal import undone
+from handrail.model.hazards.unseen import otherwise
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -32,6 +33,16 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"after downgrade() the {attribute.name} of {thing} is {attribute.now}; it was {attribute.was}",
             why="the version that is rolled back to relies on what was there",
             fix=f"give {thing} in downgrade() the {attribute.name} it had: {attribute.was}",
+        )
+
+    up, down = revision.upgrade, revision.downgrade
+    for column, now, was in otherwise(up, down) if found and up and down else ():
+        yield RULE.in_file(
+            revision,
+            line=revision.revision.downgrade_line or 1,
+            what=f"after downgrade() the type of column {column} is {now}; upgrade() says that it was {was}",
+            why="the version that is rolled back to relies on what was there",
+            fix=f"give column {column} in downgrade() the type it had: {was}",
         )
 
 
@@ -94,5 +105,19 @@ RULE = Rule(
             engines=_PG,
         ),
         Example(given=_GIVEN, body=_EMAIL, downgrade=_NO_EMAIL, flagged=False),
+        Example(
+            body='op.alter_column("users", "name", existing_type=sa.String(50), type_=sa.String(80))',
+            downgrade='op.alter_column("users", "name", existing_type=sa.String(80), type_=sa.String(60))',
+            flagged=True,
+            engines=_PG,
+            not_run="its table was made elsewhere",
+        ),
+        Example(
+            body='op.alter_column("users", "name", existing_type=sa.String(50), type_=sa.String(80))',
+            downgrade='op.alter_column("users", "name", existing_type=sa.String(80), type_=sa.String(50))',
+            flagged=False,
+            engines=_PG,
+            not_run="its table was made elsewhere",
+        ),
     ),
 )

@@ -34,7 +34,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     told: set[str] = set()
     for statement, action in overwritten(up):
         table = bare(action.table)
-        if table in written or table in told or up.after.table(table) is None or down.after.table(table) is None:
+        if table in written or table in told or table in up.after.gone or table in down.after.gone:
             continue
         told.add(table)
         simple = rollback_way(revision.revision.header) is Rollback.SIMPLE

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model import action as act
 from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import owns_up
-from handrail.model.hazards.reversal import changes_schema, explains, overwritten
+from handrail.model.hazards.reversal import changes_schema, explains, is_missing, only_adds_enum_values, overwritten
 from handrail.model.hazards.touched import does_nothing, tables
-from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
@@ -27,30 +26,25 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding where downgrade is empty and upgrade leaves something behind."""
     up, down = revision.upgrade, revision.downgrade
-    if up is None or does_nothing(up) or _adds_enum_values(up) or not (does_nothing(down) or _is_missing(revision)):
+    missing = is_missing(revision)
+    if up is None or not (missing or does_nothing(down)):
+        return
+    if not missing and (does_nothing(up) or only_adds_enum_values(up)):
         return
     rows, schema = any(True for _ in overwritten(up)), changes_schema(up)
-    if not schema and (not rows or owns_up(revision.revision.header) or explains(revision)):
+    if not missing and not schema and (not rows or owns_up(revision.revision.header) or explains(revision)):
         return
     yield RULE.in_file(
         revision,
         line=revision.revision.downgrade_line or 1,
-        what="downgrade() is missing" if _is_missing(revision) else "downgrade() does nothing, and upgrade() does",
-        why="a rollback takes the revision out of the version table and leaves the database as it is",
+        what="downgrade() is missing" if missing else "downgrade() does nothing, and upgrade() does",
+        why="the rollback stops here: Alembic finds no such function"
+        if missing
+        else "a rollback takes the revision out of the version table and leaves the database as it is",
         fix=f"undo in downgrade() what upgrade() does to {', '.join(sorted(tables(up))) or 'the database'};"
         " where that cannot be, raise there and say\nRollback: Requires manual intervention - how",
         severity=None if schema else Severity.WARNING,
     )
-
-
-def _is_missing(revision: ReviewedRevision) -> bool:
-    unread = revision.downgrade is None or not revision.downgrade.read
-    return revision.revision.downgrade_line is None and unread and "downgrade" not in revision.revision.source
-
-
-def _adds_enum_values(up: ReviewedStep) -> bool:
-    schema = [action for _, action in up.actions()]
-    return bool(schema) and all(isinstance(action, act.AddEnumValue) for action in schema)
 
 
 _GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
@@ -88,6 +82,13 @@ RULE = Rule(
             body="with op.get_context().autocommit_block():\n    op.execute(\"ALTER TYPE mood ADD VALUE 'bad'\")",
             flagged=False,
             engines=frozenset({"postgresql"}),
+        ),
+        Example(
+            body="""
+            op.execute("CREATE TEMPORARY TABLE scratch (id integer)")
+            op.execute("DROP TABLE scratch")
+            """,
+            flagged=False,
         ),
     ),
 )

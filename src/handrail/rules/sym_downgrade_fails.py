@@ -29,6 +29,7 @@ _TOLD_ELSEWHERE = (
     "more than",
     "does not define",
     "no such function",
+    "StandIn",
 )
 
 
@@ -45,6 +46,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             why="the rollback stops here",
             fix="correct downgrade(), and run it once on a copy: handrail rehearse",
         )
+    if revision.upgrade is None or not revision.upgrade.read:
+        return
     for statement, action in down.actions():
         told = _refused(statement, action)
         if told:

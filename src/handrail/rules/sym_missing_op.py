@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.inventory import Thing
-from handrail.model.hazards.reversal import undone
+from handrail.model.hazards.reversal import misnamed, undone
+from handrail.model.hazards.unseen import left
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -24,11 +25,13 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each thing that is left over, not back, or still altered."""
     found = undone(revision)
-    if found is None or revision.downgrade is None:
+    up, down = revision.upgrade, revision.downgrade
+    if found is None or up is None or down is None:
         return
     elsewhere = {(t.kind, t.table) for t in (*found.taken, *found.made)}
+    meant = {thing for _, _, thing in misnamed(revision, found)}
     for thing in found.left:
-        if thing.kind != "enum" and (thing.kind, thing.table) not in elsewhere:
+        if thing.kind != "enum" and thing not in meant and (thing.kind, thing.table) not in elsewhere:
             yield _finding(
                 revision, f"downgrade() leaves {thing}, which upgrade() makes", f"drop the {thing} in downgrade()"
             )
@@ -45,6 +48,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 f" not {attribute.was}",
                 f"set it back to {attribute.was} in downgrade()",
             )
+
+    for one in left(up, down):
+        yield _finding(revision, f"downgrade() {one.what}", f"{one.fix} in downgrade()")
 
 
 def _is_made_up(thing: Thing) -> bool:
@@ -132,6 +138,38 @@ RULE = Rule(
             body='op.rename_table("users", "people")',
             downgrade='op.rename_table("people", "users")',
             flagged=False,
+        ),
+        Example(
+            body="""
+            op.execute("CREATE TABLE teams (id integer)")
+            op.execute(
+                "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+            )
+            op.execute("CREATE TRIGGER same BEFORE UPDATE ON teams FOR EACH ROW EXECUTE FUNCTION same()")
+            """,
+            downgrade="""
+            op.drop_table("teams")
+            op.execute("DROP FUNCTION same()")
+            """,
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            body="""
+            op.alter_column("users", "name", new_column_name="called")
+            op.add_column("users", sa.Column("email", sa.Text))
+            """,
+            downgrade='op.drop_column("users", "email")',
+            flagged=True,
+            engines=_PG,
+            not_run="its table was made elsewhere",
+        ),
+        Example(
+            body='op.alter_column("users", "name", new_column_name="called")',
+            downgrade='op.alter_column("users", "called", new_column_name="name")',
+            flagged=False,
+            engines=_PG,
+            not_run="its table was made elsewhere",
         ),
     ),
 )

@@ -10,12 +10,13 @@ The safe way: the opposite order of `upgrade()`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN
 from handrail.model.finding import Finding
-from handrail.model.replayed import bare
+from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -24,7 +25,7 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each drop that comes too early or too late."""
     down = revision.downgrade
-    if down is None:
+    if down is None or revision.upgrade is None or not revision.upgrade.read:
         return
     for statement, action in down.actions():
         told = _too_early(statement, action, facts.engine) or _too_late(statement, action, down)
@@ -44,6 +45,9 @@ def _too_early(statement: ReviewedStatement, action: act.Action, engine: str) ->
         case act.DropTable(table=table, cascade=False) if engine != "sqlite" and before.table(table) is not None:
             others = sorted({t.name for t, _ in before.referring(table)} - {bare(table)} - _dropped_with(statement))
             return f"drops table {bare(table)} while {', '.join(others)} refers to it" if others else ""
+        case act.DropColumn(table=table, column=column, cascade=False) if engine == "postgresql":
+            views = _views(before, table, column)
+            return f"drops column {bare(table)}.{column} while {', '.join(views)} reads it" if views else ""
         case act.DropObject(kind="type", name=name, cascade=False) if bare(name) in before.enums:
             users = [
                 f"{t.name}.{c.name}"
@@ -53,6 +57,12 @@ def _too_early(statement: ReviewedStatement, action: act.Action, engine: str) ->
             ]
             return f"drops type {bare(name)} while {', '.join(users)} uses it" if users else ""
     return ""
+
+
+def _views(before: Replayed, table: str, column: str) -> list[str]:
+    """Return the views whose query names that column; `SELECT *` stands for all of them."""
+    word = re.compile(rf"\b{re.escape(column)}\b|\*")
+    return sorted(view.name for view in before.views_on(table) if word.search(view.definition))
 
 
 def _dropped_with(statement: ReviewedStatement) -> set[str]:
@@ -72,9 +82,31 @@ def _too_late(statement: ReviewedStatement, action: act.Action, down: ReviewedSt
             told = f"constraint {name}"
         case _:
             return ""
+    if _went_with_a_column(statement, action, down):
+        return f"drops {told}, which went with its column"
     was_there = bool(table) and down.before.table(table) is not None
     gone = was_there and statement.before.table(table) is None and bare(table) in statement.before.gone
     return f"drops {told} after its table {bare(table)} is gone" if gone else ""
+
+
+def _went_with_a_column(statement: ReviewedStatement, action: act.Action, down: ReviewedStep) -> bool:
+    """Return whether an earlier DROP COLUMN of this function took that index or constraint with it."""
+    match action:
+        case act.DropIndex(name=name):
+            owner = down.before.table_of_index(name)
+            gone = owner is not None and statement.before.table_of_index(name) is None
+        case act.DropConstraint(table=table, name=name):
+            owner, now = down.before.table(table), statement.before.table(table)
+            there = owner is not None and owner.constraint(name) is not None
+            gone = there and now is not None and now.constraint(name) is None
+        case _:
+            return False
+    if owner is None or not gone:
+        return False
+    dropped = [earlier for _, earlier in down.actions() if isinstance(earlier, act.DropIndex | act.DropConstraint)]
+    first = next(earlier for earlier in dropped if earlier.name == action.name)
+    columns = any(c.name for c in owner.columns if statement.before.column(owner.name, c.name) is None)
+    return columns and first is action
 
 
 _BOTH = """
@@ -135,6 +167,61 @@ RULE = Rule(
         ),
         Example(
             body=_MOOD, downgrade='op.drop_table("days")\nop.execute("DROP TYPE mood")', flagged=False, engines=_PG
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body="""
+            op.add_column("users", sa.Column("nick", sa.Text))
+            op.execute("CREATE VIEW nicks AS SELECT nick FROM users")
+            """,
+            downgrade="""
+            op.drop_column("users", "nick")
+            op.execute("DROP VIEW nicks")
+            """,
+            flagged=True,
+            back_fails=True,
+            engines=_PG,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body="""
+            op.add_column("users", sa.Column("nick", sa.Text))
+            op.create_check_constraint("ck_users_nick", "users", "nick <> ''")
+            """,
+            downgrade="""
+            op.drop_column("users", "nick")
+            op.drop_constraint("ck_users_nick", "users")
+            """,
+            flagged=True,
+            back_fails=True,
+            engines=_PG,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body="""
+            op.add_column("users", sa.Column("nick", sa.Text))
+            op.create_index("ix_users_nick", "users", ["nick"])
+            """,
+            downgrade="""
+            op.drop_column("users", "nick")
+            op.drop_index("ix_users_nick", table_name="users")
+            """,
+            flagged=True,
+            back_fails=True,
+            engines=_PG,
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)",),
+            body="""
+            op.add_column("users", sa.Column("nick", sa.Text))
+            op.create_index("ix_users_nick", "users", ["nick"])
+            """,
+            downgrade="""
+            op.drop_index("ix_users_nick", table_name="users")
+            op.drop_column("users", "nick")
+            """,
+            flagged=False,
+            engines=_PG,
         ),
     ),
 )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
-from handrail.model.hazards.reversal import undone
+from handrail.model.hazards.reversal import misnamed, undone
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -36,9 +36,19 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         yield _finding(
             revision, f"downgrade() makes {thing}, which was not there before", "make what upgrade() drops, by its name"
         )
+    told = set()
+    for statement, dropped, meant in misnamed(revision, found):
+        told.add(id(statement.statement))
+        yield RULE.at(
+            down,
+            statement,
+            what=f"downgrade() drops {dropped}, and upgrade() makes {meant}",
+            why="what upgrade() made stays, and the server refuses to drop what is not there",
+            fix=f"drop the {meant} in downgrade()",
+        )
     for statement, action in down.actions():
         missing = _missing(statement, action, down)
-        if missing:
+        if missing and id(statement.statement) not in told:
             yield RULE.at(
                 down,
                 statement,
@@ -57,7 +67,9 @@ def _missing(statement: ReviewedStatement, action: act.Action, down: ReviewedSte
             return "" if known else f"table {bare(table)}"
         case act.DropColumn(table=table, column=column, if_exists=False):
             owner = before.table(table)
-            gone = owner is not None and owner.complete and owner.column(column) is None
+            dropped = before.dropped.get((bare(table), column)) if owner is not None else None
+            twice = dropped is not None and dropped[1] == statement.maker
+            gone = owner is not None and (owner.complete or twice) and owner.column(column) is None
             return f"column {bare(table)}.{column}" if gone else ""
         case act.DropIndex(name=name, if_exists=False):
             name = bare(name)
@@ -151,6 +163,19 @@ RULE = Rule(
             body=_RENAME.format("name", "called"),
             downgrade=_RENAME.format("called", "name"),
             flagged=False,
+        ),
+        Example(
+            body='op.create_table("coaches", sa.Column("id", sa.Integer, primary_key=True))',
+            downgrade='op.drop_table("coach")',
+            flagged=True,
+            back_fails=True,
+        ),
+        Example(
+            body='op.create_check_constraint("ck_ages", "users", "age > 0")',
+            downgrade='op.drop_constraint("ck_ages", "players", type_="check")',
+            flagged=True,
+            engines=_PG,
+            not_run="its tables were made elsewhere",
         ),
     ),
 )

@@ -30,6 +30,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     for step in revision.steps:
         left = _left_behind(step)
         if left is None:
+            yield from _parts_outside(step)
             continue
         outside = next(s for s in step.statements if s.statement.autocommit)
         line = f" (line {left.place.line})" if left.place else ""
@@ -41,6 +42,24 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             why="what ran before a block outside the transaction is committed, the revision is not noted as applied",
             fix=f"put what runs outside the transaction into a revision of its own:\n{_words(outside)}",
             severity=weight(step, RULE.severity),
+        )
+
+
+def _parts_outside(step: ReviewedStep) -> Iterator[Finding]:
+    """Yield one finding where several parts run outside the transaction, and one before the last is not repeatable."""
+    changes = [s for s in step.statements if s.statement.kind in _CHANGES]
+    if not all(s.statement.autocommit for s in changes):
+        return
+    once = next((s for s in changes[:-1] if not all(map(_repeatable, s.actions))), None)
+    if once is not None:
+        yield RULE.at(
+            step,
+            once,
+            what=f"{step.direction.value}() has several parts outside the transaction: when a later one fails,"
+            f" {_words(once)} stays, and the revision cannot be run again",
+            why="each part is committed by itself, the revision is noted as applied at the end",
+            fix="give each part a revision of its own, or make it repeatable: IF NOT EXISTS, IF EXISTS",
+            severity=Severity.NOTE,
         )
 
 
@@ -154,6 +173,24 @@ RULE = Rule(
             op.execute("SET lock_timeout = '2s'")
             with op.get_context().autocommit_block():
                 op.execute("CREATE INDEX CONCURRENTLY ix ON users (email)")
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY ix ON users (email)")
+                op.execute("CREATE INDEX CONCURRENTLY ix_lower ON users (lower(email))")
+            """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix ON users (email)")
+                op.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS ix_lower ON users (lower(email))")
             """,
             flagged=False,
         ),

@@ -11,10 +11,12 @@ apart into a revision of its own, and what may fail alone into `op.get_bind().be
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from handrail.model.action import TransactionControl
 from handrail.model.finding import Finding
+from handrail.model.hazards.syntax import syntax
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -25,6 +27,15 @@ _INSIDE = ("SAVEPOINT", "RELEASE", "ROLLBACK_TO", "ROLLBACK TO")
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each BEGIN, COMMIT or ROLLBACK that the revision sends."""
+    for line, word in _by_code(revision.revision.source):
+        yield RULE.in_file(
+            revision,
+            line=line,
+            what=f"the revision calls {word}() on the connection that Alembic has begun a transaction on",
+            why="what ran so far stays, whatever happens next, while the revision is not noted as applied",
+            fix=f"remove {word}(); put what must stand outside the transaction into\n"
+            "with op.get_context().autocommit_block():\n    ...",
+        )
     for step in revision.steps:
         for statement in step.statements:
             words = [a.word.upper() for a in statement.actions if isinstance(a, TransactionControl)]
@@ -44,6 +55,39 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 "with op.get_context().autocommit_block():\n    ...",
                 severity=None if ends else Severity.WARNING,
             )
+
+
+def _by_code(source: str) -> Iterator[tuple[int, str]]:
+    """Yield where commit() or rollback() is called on Alembic's connection; a Session's ends no transaction here.
+
+    Source: https://docs.sqlalchemy.org/en/20/orm/session_api.html, join_transaction_mode.
+    """
+    tree = syntax(source) if ".commit(" in source or ".rollback(" in source else None
+    if tree is None:
+        return
+    binds = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_bind(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr="commit" | "rollback" as word), args=[], lineno=line):
+                if _is_bind(owner) or (isinstance(owner, ast.Name) and owner.id in binds):
+                    yield line, word
+
+
+def _is_bind(node: ast.expr) -> bool:
+    """Return whether that is the connection: op.get_bind(), op.get_context().connection or .bind."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="get_bind")):
+            return True
+        case ast.Attribute(value=ast.Call(func=ast.Attribute(attr="get_context")), attr="connection" | "bind"):
+            return True
+        case _:
+            return False
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email text)"
@@ -111,6 +155,26 @@ RULE = Rule(
             """,
             flagged=False,
             engines=_POSTGRESQL,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            conn = op.get_bind()
+            op.add_column("users", sa.Column("name", sa.Text))
+            conn.commit()
+            """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            from sqlalchemy.orm import Session
+
+            session = Session(bind=op.get_bind())
+            session.execute(sa.text("UPDATE users SET email = '' WHERE id = 1"))
+            session.commit()
+            """,
+            flagged=False,
         ),
     ),
 )

@@ -111,7 +111,8 @@ def _create_table(node: Node) -> Iterator[Action]:
 def _create_as(node: Node) -> Iterator[Action]:
     name = relation(node.into.rel)
     if _is(node, "objtype", "OBJECT_MATVIEW"):
-        yield act.CreateObject(kind="materialized view", name=name, reads=specs.tables_in([node.query]))
+        reads = specs.tables_in([node.query])
+        yield act.CreateObject(kind="materialized view", name=name, reads=reads, definition=_columns_read(node.query))
     else:
         yield act.CreateTable(
             table=name,
@@ -189,6 +190,17 @@ def _rename(node: Node) -> Iterator[Action]:
             yield act.RenameObject(kind=what, name=name, new_name=new)
 
 
+def _set_schema(node: Node) -> Iterator[Action]:
+    kind = library().pg_query_pb2.ObjectType.Name(node.object_type)
+    name, new = relation(node.relation), display(node.newschema, node.relation.relname)
+    if kind == "OBJECT_TABLE":
+        yield act.RenameTable(table=name, new_name=new)
+    elif kind in {"OBJECT_VIEW", "OBJECT_MATVIEW"}:
+        yield act.RenameObject(kind=_OBJECTS[kind], name=name, new_name=new)
+    else:
+        yield act.Other(what="SET SCHEMA")
+
+
 def _enum(node: Node) -> Iterator[Action]:
     yield act.CreateEnum(name=_name(strings(node.type_name)), values=tuple(strings(node.vals)))
 
@@ -203,8 +215,18 @@ def _alter_enum(node: Node) -> Iterator[Action]:
 
 def _view(node: Node) -> Iterator[Action]:
     yield act.CreateObject(
-        kind="view", name=relation(node.view), replaces=node.replace, reads=specs.tables_in([node.query])
+        kind="view",
+        name=relation(node.view),
+        replaces=node.replace,
+        reads=specs.tables_in([node.query]),
+        definition=_columns_read(node.query),
     )
+
+
+def _columns_read(query: Node) -> str:
+    """Return the names that a view's query uses, `*` where it takes all columns of something."""
+    named = {part for ref in find(query, "ColumnRef") for part in strings(ref.fields)}
+    return " ".join(sorted(named | {"*" for _ in find(query, "A_Star")}))
 
 
 def _function(node: Node) -> Iterator[Action]:
@@ -314,6 +336,7 @@ def _refresh(node: Node) -> Iterator[Action]:
 
 _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "AlterEnumStmt": _alter_enum,
+    "AlterObjectSchemaStmt": _set_schema,
     "AlterTableStmt": alter_table,
     "ClusterStmt": _of_table("CLUSTER"),
     "CompositeTypeStmt": _made("type", lambda node: relation(node.typevar)),

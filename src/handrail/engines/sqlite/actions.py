@@ -81,7 +81,8 @@ def _create(read: Shape) -> Action:
         case "INDEX":
             return act.CreateIndex(table=read.table, index=_index(read), if_not_exists=lenient)
         case "VIEW":
-            return act.CreateObject(kind="view", name=read.name, reads=_tables_read(read.words))
+            words = " ".join(read.words)
+            return act.CreateObject(kind="view", name=read.name, reads=_tables_read(read.words), definition=words)
         case _:
             return act.CreateObject(kind="trigger", name=read.name, table=read.table)
 

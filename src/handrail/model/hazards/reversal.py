@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from handrail.model import action as act
@@ -14,6 +15,8 @@ from handrail.model.hazards.syntax import syntax
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 
+#: How much of two names has to be the same for one to be a slip of the other.
+_ALIKE = 0.7
 #: Words of a header by which its author says that rows need no way back.
 _NOTHING_TO_UNDO = re.compile(
     r"nothing (?:to|needs|has to|must)|no[- ]op\b|not needed|\b(?:stays?|remains?|kept|keeps?|harmless|unaffected)\b",
@@ -52,13 +55,14 @@ class Undone:
 def undone(revision: ReviewedRevision) -> Undone | None:
     """Return what differs after upgrade and downgrade; None where one of them is not known well enough."""
     up, down = revision.upgrade, revision.downgrade
-    if up is None or down is None or not (up.read and down.read and down.after.certain):
+    if up is None or down is None or not (up.read and down.read) or not down.statements:
         return None
-    if not down.statements:
+    if any(isinstance(action, act.Opaque) for step in (up, down) for _, action in step.actions()):
         return None
     before, middle, after = inventories(up.before, up.after, down.after)
-    before = {**before, **dict.fromkeys(_dropped_unseen(up, before))}
-    left = [t for t in after if t not in before and t in middle and _is_made(t, up)]
+    before = {**before, **dict.fromkeys(dropped_unseen(up, before))}
+    again = frozenset(filter(None, (_makes(action) for _, action in down.actions())))
+    left = [t for t in after if t not in before and t in middle and _is_made(t, up) and _key(t) not in again]
     lost = [t for t in before if t not in middle and t not in after]
     taken = [t for t in before if t in middle and t not in after]
     made = [t for t in after if t not in before and t not in middle and _complete(up.before, t)]
@@ -79,9 +83,101 @@ def undone(revision: ReviewedRevision) -> Undone | None:
     )
 
 
+def misnamed(revision: ReviewedRevision, found: Undone) -> Iterator[tuple[ReviewedStatement, Thing, Thing]]:
+    """Yield what downgrade drops under a name that nothing has, with what upgrade made and downgrade leaves."""
+    down = revision.downgrade
+    if down is None:
+        return
+    waiting = [thing for thing in found.left if thing.named]
+    for statement, action in down.actions():
+        dropped = _dropped(action)
+        if dropped is None or _stands(statement.before, dropped) or _stands(down.before, dropped):
+            continue
+        meant = _meant(dropped, waiting)
+        if meant is not None:
+            waiting.remove(meant)
+            yield statement, dropped, meant
+
+
+def _dropped(action: act.Action) -> Thing | None:
+    match action:
+        case act.DropTable(table=table):
+            return Thing("table", bare(table), bare(table))
+        case act.DropColumn(table=table, column=column):
+            return Thing("column", bare(table), column)
+        case act.DropIndex(table=table, name=name):
+            return Thing("index", bare(table), bare(name).rpartition(".")[2])
+        case act.DropConstraint(table=table, name=name) if name:
+            return Thing("constraint", bare(table), name)
+        case _:
+            return None
+
+
+def _stands(state: Replayed, thing: Thing) -> bool:
+    match thing.kind:
+        case "table":
+            return state.table(thing.table) is not None
+        case "column":
+            return state.column(thing.table, thing.name) is not None
+        case "index":
+            return state.table_of_index(thing.name) is not None
+        case _:
+            owner = state.table(thing.table)
+            return owner is not None and owner.constraint(thing.name) is not None
+
+
+def _meant(dropped: Thing, waiting: list[Thing]) -> Thing | None:
+    """Return what a drop is meant for: the same name elsewhere, a name like it, or all that is left of its kind."""
+    same_kind = [thing for thing in waiting if thing.kind == dropped.kind]
+    in_place = [t for t in same_kind if t.kind == "table" or dropped.table in {"", t.table}]
+    for thing in same_kind:
+        if thing.name == dropped.name:
+            return thing
+    for thing in in_place:
+        if SequenceMatcher(None, dropped.name, thing.name).ratio() >= _ALIKE:
+            return thing
+    return in_place[0] if len(waiting) == 1 and in_place else None
+
+
+def _makes(action: act.Action) -> tuple[str, str, str] | None:
+    """Return what an action makes that may have stood before, unseen: kind, owner, name."""
+    match action:
+        case act.CreateObject(kind=kind, name=name):
+            return kind, "", bare(name)
+        case act.CreateIndex(table=table, index=index):
+            return "index", bare(table), index.name
+        case act.AddConstraint(table=table, constraint=constraint):
+            return "constraint", bare(table), constraint.name
+        case _:
+            return None
+
+
+def _key(thing: Thing) -> tuple[str, str, str]:
+    return thing.kind, thing.table if thing.kind in {"index", "constraint"} else "", thing.name
+
+
 def changes_schema(step: ReviewedStep) -> bool:
-    """Return whether the schema is another one after it; what could not be read may change anything."""
-    return not step.after.certain or any(not isinstance(action, _NO_CHANGE) for _, action in step.actions())
+    """Return whether the schema is another one after it; what could not be read may change anything.
+
+    A table that the step makes for itself and drops again, or that ends with the session, is no change.
+    """
+    own = {
+        bare(action.table)
+        for _, action in step.actions()
+        if isinstance(action, act.CreateTable)
+        and step.before.table(action.table) is None
+        and (action.temporary or step.after.table(action.table) is None)
+    }
+    return not step.after.certain or any(
+        not isinstance(action, _NO_CHANGE) and bare(getattr(action, "table", "")) not in own
+        for _, action in step.actions()
+    )
+
+
+def only_adds_enum_values(step: ReviewedStep) -> bool:
+    """Return whether it only adds values to enums, which PostgreSQL cannot take away and nothing has to use."""
+    actions = [action for _, action in step.actions()]
+    return bool(actions) and all(isinstance(action, act.AddEnumValue) for action in actions)
 
 
 def overwritten(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.WriteRows]]:
@@ -105,6 +201,24 @@ def raises_on_purpose(revision: ReviewedRevision) -> bool:
     """Return whether `downgrade()` does nothing but raise."""
     function = downgrade_function(revision)
     return function is not None and any(isinstance(node, ast.Raise) for node in function.body)
+
+
+def is_missing(revision: ReviewedRevision) -> bool:
+    """Return whether the file has no `downgrade` at all, neither defined, nor imported or assigned."""
+    if revision.revision.downgrade_line is not None:
+        return False
+    tree = syntax(revision.revision.source)
+    return tree is not None and not any(_binds_downgrade(node) for node in ast.walk(tree))
+
+
+def _binds_downgrade(node: ast.AST) -> bool:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return name == "downgrade"
+        case ast.alias(name=imported, asname=alias):
+            return (alias or imported) in {"downgrade", "*"}
+        case _:
+            return False
 
 
 def downgrade_function(revision: ReviewedRevision) -> ast.FunctionDef | None:
@@ -138,7 +252,7 @@ def _complete(state: Replayed, thing: Thing) -> bool:
     return table is not None and table.complete
 
 
-def _dropped_unseen(up: ReviewedStep, before: Mapping[Thing, Spec]) -> Iterator[Thing]:
+def dropped_unseen(up: ReviewedStep, before: Mapping[Thing, Spec]) -> Iterator[Thing]:
     """Yield what upgrade drops though the history never told of it: it was there."""
     for statement, action in up.actions():
         match action:

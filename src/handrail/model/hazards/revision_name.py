@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 
+from handrail.model.hazards.syntax import syntax
 from handrail.model.revision import Revision
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -65,5 +68,15 @@ def _elsewhere(stem: str, identity: str) -> str:
 
 def title(revision: Revision) -> str:
     """Return the first line of the docstring, '' where it is Alembic's word for none."""
-    purpose = revision.header.purpose.strip()
-    return "" if purpose.lower().rstrip(".") in NO_TITLE or not _WORD.search(purpose) else purpose
+    told = revision.header.purpose.strip()
+    if any(name.strip("*- ").lower() == "purpose" for name, _ in revision.header.fields):
+        told = _first_line(revision.source)
+    return "" if told.lower().rstrip(".") in NO_TITLE or not _WORD.search(told) else told
+
+
+def _first_line(source: str) -> str:
+    """Return the first line of the docstring, '' where it is the field `Purpose:`, which says why and not what."""
+    tree = syntax(source)
+    docstring = ast.get_docstring(tree, clean=False) or "" if tree else ""
+    line = inspect.cleandoc(docstring).partition("\n")[0].strip()
+    return "" if re.match(r"\W*(?:purpose|impact|risk|rollback|testing)\W*:", line, re.IGNORECASE) else line

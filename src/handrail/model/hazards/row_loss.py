@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN
 from handrail.model.hazards.inventory import Thing, inventories
+from handrail.model.hazards.reversal import dropped_unseen
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction
@@ -39,10 +40,10 @@ def lost(revision: ReviewedRevision) -> Iterator[Lost]:
 def _dropped_by_upgrade(up: ReviewedStep, down: ReviewedStep) -> Iterator[Lost]:
     """Yield columns and tables that upgrade drops, and downgrade makes again without their rows."""
     before, middle, after = inventories(up.before, up.after, down.after)
-    for thing in before:
+    for thing in (*before, *dropped_unseen(up, before)):
         if thing in middle or thing not in after or thing.kind not in {"table", "column"}:
             continue
-        inside = thing.kind == "column" and Thing("table", thing.table, thing.table) not in middle
+        inside = thing.kind == "column" and up.after.table(thing.table) is None
         if inside or _refills(down, thing):
             continue
         yield Lost(

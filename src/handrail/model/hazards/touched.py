@@ -47,8 +47,10 @@ def tables(step: ReviewedStep) -> frozenset[str]:
 def names(step: ReviewedStep) -> frozenset[str]:
     """Return the names of all that it touches: tables, columns, constraints, indexes, types, views."""
     found = set(tables(step)) | {operation.subject or "" for operation in step.operations}
-    for _, action in step.actions():
+    for statement, action in step.actions():
         found.update(_inside(action))
+        if isinstance(action, act.Other):
+            found.update(_WORD.findall(statement.statement.sql))
     return frozenset(found - {""})
 
 
