@@ -87,6 +87,7 @@ pins: $(STAMP)
 benchmark: $(STAMP)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/snapshot.py
+	$(BIN)/python benchmarks/matrix.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/rows.py
 	$(BIN)/python benchmarks/review.py

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -356,3 +357,79 @@ def test_a_user_who_may_only_look_can_ask(pg_bench: Workbench) -> None:
     finally:
         bench.url = owner.render_as_string(hide_password=False)
         bench.execute("drop role compat_reader")
+
+
+def test_of_several_operations_the_one_that_did_it_is_named_and_what_is_hidden_goes_on(pg_bench: Workbench) -> None:
+    bench = versioned(pg_bench)
+    bench.revision(
+        "aaa2",
+        "aaa1",
+        'op.add_column("users", sa.Column("nick2", sa.String(40)))\n'
+        'op.execute("update users set nick2 = nick")\n'
+        "op.execute(\"do $$ begin execute 'alter table users alter nick set not null'; end $$\")\n"
+        'op.create_index("ix_nick", "users", ["nick"])\n',
+    )
+    bench.revision("aaa3", "aaa2", 'op.drop_column("users", "email")\nop.add_column("users", sa.Column("x", sa.Date))')
+    bench.revision("aaa4", "aaa3", 'op.add_column("users", sa.Column("email", sa.String(80), server_default="e"))')
+    bench.revision("aaa5", "aaa4", 'op.alter_column("users", "nick", nullable=True)')
+    found = matrix(bench)
+    assert cells(found) == ["works", "minimal insert fails", "read fails", "minimal insert fails", "works"]
+    hidden = trouble(found, "aaa4")
+    assert hidden == trouble(found, "aaa2")
+    assert hidden["operation"].startswith("execute do $$ begin execute 'alter table users alter nick set not null'")
+    assert (hidden["since"], hidden["healed_by"]) == ("aaa2", "aaa5")
+    worse = trouble(found, "aaa3")
+    assert worse["operation"].startswith("drop_column users.email")
+    assert (worse["trial"]["column"], worse["healed_by"]) == ("email", "aaa4")
+
+
+@pytest.mark.slow
+def test_since_takes_over_what_nothing_has_changed_for(pg_bench: Workbench, tmp_path: Path) -> None:
+    bench = versioned(pg_bench)
+    bench.revision("aaa2", "aaa1", 'op.alter_column("users", "nick", nullable=False)')
+    kept = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+    def asked(*arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(bench.run("compat", "--format", "json", *arguments, env=kept).stdout)
+        return {key: value for key, value in found["matrix"].items() if key != "exercised"}
+
+    first = asked()
+    assert first["kept"] == 0
+    assert asked("--since") == {**first, "kept": 2}
+    bench.revision("aaa3", "aaa2", 'op.create_unique_constraint("uq_nick", "users", ["nick"])')
+    longer = asked("--since")
+    assert longer["kept"] == 2
+    assert longer == {**asked(), "kept": 2}
+    bench.revision("aaa2", "aaa1", 'op.alter_column("users", "nick", nullable=True)')
+    changed = asked("--since")
+    assert changed["kept"] == 1
+    assert [row["cells"][0]["result"] for row in changed["rows"]] == ["works", "works", "write fails"]
+
+
+@pytest.mark.slow
+def test_versions_are_exercised_with_the_rights_of_the_applications_role(pg_bench: Workbench) -> None:
+    owner = make_url(pg_bench.url)
+    name = f"compat_app_{owner.database}"
+    pg_bench.execute(f'create role "{name}" login', f'grant usage on schema public to "{name}"')
+    environment = '[tool.handrail.environments.main]\nurl = "env:APP_URL"\nmigration_url = "env:HANDRAIL_TEST_URL"\n'
+    (pg_bench.root / "pyproject.toml").write_text(environment)
+    env = {"APP_URL": owner.set(username=name).render_as_string(hide_password=False)}
+    grant = f"op.execute('grant all on all tables in schema public to \"{name}\"')\n"
+    grant += f"op.execute('grant all on all sequences in schema public to \"{name}\"')\n"
+    pg_bench.revision("aaa1", None, _FIRST + grant)
+    pg_bench.revision("aaa2", "aaa1", f"op.execute('revoke delete on marks from \"{name}\"')")
+    pg_bench.revision("aaa3", "aaa2", f"op.execute('revoke insert on users from \"{name}\"')")
+    pg_bench.revision("aaa4", "aaa3", "op.execute('alter table marks enable row level security')")
+    (pg_bench.root / "app.py").write_text(_MODELS)
+    try:
+        kept = pg_bench.run("versions", "register", "v1", "--models", "app:Base", "--at", "aaa1", env=env)
+        assert kept.returncode == 0, kept.stderr
+        done = pg_bench.run("compat", "--format", "json", env=env)
+        assert done.returncode == 1, done.stderr
+        found = json.loads(done.stdout)
+        assert cells(found) == ["works", "delete fails", "write fails", "write fails"]
+        assert trouble(found)["trial"]["message"] == "permission denied for table marks"
+        begun = [t for t in found["matrix"]["rows"][3]["cells"][0]["troubles"] if t["since"] == "aaa4"]
+        assert begun[0]["trial"]["table"] == "marks"
+    finally:
+        pg_bench.execute(f'drop owned by "{name}"', f'drop role "{name}"')

@@ -48,6 +48,10 @@ _BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 _ORDINARY = frozenset(
     {*_BITS, *_SPELLED.values(), "text", "uuid", "date", "json", "jsonb", "bytea", "interval", "real", "blob"}
 )
+#: Types that have no class of their own in a contract, of which every value fits.
+_WRITTEN = frozenset(
+    {"inet", "cidr", "macaddr", "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange", "tsvector"}
+)
 #: Base types that no value of that family goes into, whatever it is.
 _REFUSING: Mapping[Family, frozenset[str]] = {
     Family.INTEGER: frozenset({"boolean", "uuid", "date", "timestamp without time zone", "jsonb", "bytea"}),
@@ -197,6 +201,9 @@ class Outlook:
         needed = {c.name for c in table.columns if _asked_for(c)}
         if not all(_ordinary(c, self._enum(str(c.type))) for c in table.columns if c.name in needed):
             return False
+        named = {name for key in table.foreign_keys for name in key.columns}
+        if any(c.name in named and c.name not in needed and not _empty(c) for c in table.columns):
+            return False  # a default that has to name a row
         parents = [key for key in table.foreign_keys if needed.intersection(key.columns)]
         found = [self.schema.tables.get(key.referenced_table) for key in parents]
         return all(parent is not None and self._plantable(parent, deepest - 1) for parent in found)
@@ -204,6 +211,11 @@ class Outlook:
 
 def _asked_for(column: ColumnSpec) -> bool:
     return not (column.nullable is True or isinstance(column.default, str) or column.identity or column.generated)
+
+
+def _empty(column: ColumnSpec) -> bool:
+    """Whether a row that says nothing of the column has NULL there."""
+    return column.nullable is True and column.default is None
 
 
 def _ordinary(column: ColumnSpec, enum: tuple[str, ...] | None) -> bool:
@@ -229,8 +241,12 @@ def _nullability(column: ContractColumn, spec: ColumnSpec, *, sent: bool) -> Res
     return Result.MINIMAL_INSERT_FAILS if sent else Result.UNKNOWN
 
 
-def _fits(kind: ContractType, text: str) -> Result:
+def _fits(kind: ContractType, text: str) -> Result:  # noqa: PLR0911 - one line for each family
     """Return whether every value of the contract's type goes into a column of that type."""
+    if kind.family is Family.ARRAY and kind.item is not None and text.endswith("[]"):
+        return Result.WORKS if _fits(kind.item, text.removesuffix("[]")) is Result.WORKS else Result.UNKNOWN
+    if kind.family is Family.OTHER and kind.ddl.lower() == text.lower() in _WRITTEN:
+        return Result.WORKS
     base, size, scale = _parsed(text)
     wanted, wanted_size, wanted_scale = _parsed(kind.ddl)
     if base in _REFUSING.get(kind.family, ()):

@@ -64,7 +64,7 @@ def ordinary(conn: Connection, role: str) -> bool:
 
 def rights(conn: Connection, role: str) -> Mapping[str, str]:
     """Return owner, privileges and policies' roles of each relation. Leaves no transaction open that it began."""
-    return dict(conn.execute(_RIGHTS).tuples()) if role else {}
+    return dict(conn.execute(_RIGHTS).tuples().all()) if role else {}
 
 
 @contextmanager
