@@ -52,6 +52,7 @@ SIZES = {
     "small": Size(users=20, teams=16, players=200, dates=20, matches=600, appearances=6_000),
     "tour": Size(users=50, teams=40, players=1_000, dates=40, matches=4_000, appearances=56_000),
     "medium": Size(users=500, teams=400, players=10_000, dates=40, matches=50_000, appearances=700_000),
+    "large": Size(users=5_000, teams=4_000, players=125_000, dates=40, matches=200_000, appearances=2_800_000),
 }
 
 
