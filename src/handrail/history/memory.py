@@ -1,9 +1,9 @@
 """What reading and judging gave the last time, for as long as nothing that it rests on has changed.
 
 A reading rests on the bytes of its revision and of all before it, on how the revisions hang together, on env.py and the
-settings of Alembic, on the engine, on Handrail, Alembic, SQLAlchemy and Python, and on whatever the revisions looked at while they ran. What sends values
-apart from its SQL, or SQL with the value of a variable of the environment in it, is read anew each time: those may be
-rows, or secret.
+settings of Alembic, on the engine, on Handrail, Alembic, SQLAlchemy and Python, and on whatever the revisions looked at
+while they ran. What sends values apart from its SQL, or SQL with the value of a variable of the environment in it, is
+read anew each time: those may be rows, or secret.
 """
 
 from __future__ import annotations
