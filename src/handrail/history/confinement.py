@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from handrail.history import stand_ins
+from handrail.history import absent, older_sqlalchemy
 
 _REFUSED = (
     "ctypes.dlopen",
@@ -63,9 +63,13 @@ class Confined(PermissionError):
     """What a revision tried that a review does not let it do."""
 
 
-def enter(folders: Sequence[Path]) -> None:
-    """Confine this process from now on, and stand in for what cannot be imported; `folders` hold the project's own."""
-    stand_ins.install(folders)
+def enter(folders: Sequence[Path], scripts: Path) -> None:
+    """Confine this process from now on, and stand in for what cannot be imported.
+
+    `folders` hold the project's own modules, `scripts` env.py.
+    """
+    absent.install(folders, scripts)
+    older_sqlalchemy.understand()
     sys.addaudithook(_refuse)
 
 

@@ -14,6 +14,7 @@ _URL = re.compile(r"\b(postgres(?:ql)?|sqlite|mysql|mariadb)(?:\+\w+)?://", re.I
 _WORDS = re.compile(
     r"\bdialects(?:\.| import )(postgresql|sqlite|mysql|mariadb)\b|\b(postgresql|sqlite|mysql|mariadb)_\w+\s*="
 )
+_ASKS = re.compile(r"\bwith_variant\(|\bdialect\.name\b|\bdialect_name\b")
 _NAMES = {"postgres": "postgresql"}
 #: Dialects that are of another engine.
 _ENGINES = {"mariadb": "mysql"}
@@ -57,8 +58,10 @@ def _told(project: Project, revisions: Iterable[Revision]) -> tuple[str, str]:
     written = {_name(found) for found in _URL.findall(project.env_py.read_text(encoding="utf-8", errors="replace"))}
     if len(written) == 1:
         return written.pop(), "env.py"
-    used = {_name(a or b) for revision in revisions for a, b in _WORDS.findall(revision.source)}
-    if len(used) == 1:
+    sources = [revision.source for revision in revisions]
+    used = {_name(a or b) for source in sources for a, b in _WORDS.findall(source)}
+    # Who asks for the dialect, or has a variant of a type for one, serves several.
+    if len(used) == 1 and not any(map(_ASKS.search, sources)):
         return used.pop(), "the revisions"
     return "", ""
 

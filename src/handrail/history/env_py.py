@@ -221,6 +221,9 @@ class _Seen:
             known = None if settings is None else SessionSettings(parameters=settings)
             self._sent.append((connection.owner, known or f"it connects with connect_args {name}"))
 
+    def look(self, _what: str, /) -> None:
+        """Know no schema."""
+
     def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Note a statement of env.py's own."""
         noted: _Noted | None = None

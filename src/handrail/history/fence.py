@@ -26,6 +26,8 @@ from handrail.model.operation import Place
 if TYPE_CHECKING:
     from sqlalchemy.engine.default import DefaultDialect
 
+    from handrail.model.replayed import Replayed
+
 _Creator = Callable[..., object]
 _WrapCreator = Callable[[Pool, _Creator], _Creator]
 _Entrypoint = Callable[[URL], "type[DefaultDialect]"]
@@ -115,6 +117,10 @@ class Fenced:
             )
         if self.listener is not None:
             self.listener.sent(connection, sent)
+
+    def look(self, what: str, /) -> Replayed | None:
+        """Pass it on."""
+        return None if self.listener is None else self.listener.look(what)
 
     # The choke points.
 

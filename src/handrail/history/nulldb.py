@@ -7,20 +7,30 @@ empty, no row is ever counted. What is sent is told to a Tape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
+from sqlalchemy import Integer
 from sqlalchemy.util import await_only
 
+from handrail.history.reflection import Reflecting
 from handrail.history.wire import Sent
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
     from sqlalchemy.engine.default import DefaultDialect
 
+    from handrail.model.replayed import Replayed
+
 #: The newest server each dialect is asked to write for, where the caller does not name one.
 NEWEST = {"postgresql": 18, "sqlite": 3, "mysql": 8, "mariadb": 11}
 _ORDINARY_ISOLATION = {"sqlite": "SERIALIZABLE", "mysql": "REPEATABLE READ", "mariadb": "REPEATABLE READ"}
+#: A query over all rows, which has one row for an answer where there are none.
+_OVER_ALL = re.compile(
+    r"\s*select\s+(?P<function>count|exists|not\s+exists|max|min|sum|avg|coalesce\s*\(\s*max)\b(?!.*\bgroup\s+by\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 _ANSWERS = ("select", "with", "show", "pragma", "values", "explain", "table")
 
 
@@ -33,6 +43,9 @@ class Tape(Protocol):
     def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Note the statement; what it raises reaches the code that sent it."""
 
+    def look(self, what: str, /) -> Replayed | None:
+        """Return the schema for code that looks at `what`, a table's name or '', None where none is known."""
+
 
 class _Silence:
     """A tape for what SQLAlchemy itself asks of a new connection."""
@@ -43,17 +56,21 @@ class _Silence:
     def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Pass over it."""
 
+    def look(self, _what: str, /) -> None:
+        """Know none."""
+
 
 class NullCursor:
-    """A cursor whose results are always empty."""
+    """A cursor whose results are those of empty tables; the ORM gets keys for new rows, or it would not go on."""
 
     rowcount = 0
-    lastrowid = 0
+    lastrowid = 1
     arraysize = 1
 
     def __init__(self, connection: NullConnection) -> None:
         self.connection = connection
         self.description: list[tuple[object, ...]] | None = None
+        self.rows: list[tuple[object, ...]] = []
 
     def execute(self, statement: object, parameters: object = (), **_options: object) -> NullCursor:
         """Tell the tape of a statement that went past SQLAlchemy."""
@@ -76,23 +93,26 @@ class NullCursor:
         if not names and (head.startswith(_ANSWERS) or " returning " in head):
             names = ("column",)
         self.description = [(name, None, None, None, None, None, None) for name in names] or None
+        self.rows = [] if (known := _OVER_ALL.match(statement)) is None else [_over_nothing(known, len(names))]
 
-    def fetchone(self) -> None:
-        """Return no row."""
+    def fetchone(self) -> tuple[object, ...] | None:
+        """Return the next row, mostly none."""
+        return self.rows.pop(0) if self.rows else None
 
     def fetchall(self) -> list[tuple[object, ...]]:
-        """Return no rows."""
-        return []
+        """Return the rows, mostly none."""
+        rows, self.rows = self.rows, []
+        return rows
 
     def fetchmany(self, size: int | None = None) -> list[tuple[object, ...]]:  # noqa: ARG002 - DBAPI's signature
-        """Return no rows."""
-        return []
+        """Return the rows, mostly none."""
+        return self.fetchall()
 
     def close(self) -> None:
         """Close nothing."""
 
     def __iter__(self) -> Iterator[tuple[object, ...]]:
-        return iter(())
+        return iter(self.fetchall())
 
     def __enter__(self) -> Self:
         return self
@@ -186,7 +206,7 @@ class NullDBAPI:
         self.paramstyle = paramstyle
 
 
-class NullDialect:
+class NullDialect(Reflecting):
     """The methods of a real dialect that would touch a driver; mixed in before it by `null_dialect`."""
 
     real: ClassVar[type[DefaultDialect]]
@@ -310,6 +330,8 @@ class NullDialect:
             await_only(_no_wait())  # SQLAlchemy refuses an async call that never waited
         compiled = getattr(context, "compiled", None)
         cursor.describe(statement, [column.keyname for column in getattr(compiled, "_result_columns", None) or ()])
+        if getattr(context, "isinsert", False) and cursor.description:
+            cursor.rows = list(_new_keys(context))
         cursor.connection.send(statement, parameters, escaped=escaped)
 
 
@@ -329,6 +351,20 @@ def null_dialect(real: type[DefaultDialect], *, tape: Tape, server_major: int | 
         "__module__": real.__module__,
     }
     return cast("type[DefaultDialect]", type(f"Null{real.__name__}", (NullDialect, real), dict(members)))
+
+
+def _over_nothing(query: re.Match[str], columns: int) -> tuple[object, ...]:
+    function = query["function"].lower()
+    first = {"count": 0, "exists": False}.get(function, True if function.startswith("not") else None)
+    return (first, *(None for _ in range(columns - 1)))
+
+
+def _new_keys(context: Any) -> Iterator[tuple[object, ...]]:
+    """Yield what an INSERT of the ORM is told of each new row: whole numbers for keys that are, else nothing."""
+    columns = getattr(context.compiled, "_result_columns", None) or ()
+    whole = [getattr(column.type, "_type_affinity", None) is Integer for column in columns]
+    for number, _ in enumerate(context.compiled_parameters, start=1):
+        yield tuple(number if one else None for one in whole)
 
 
 def _chosen(dialect: object) -> type[DefaultDialect]:

@@ -54,16 +54,23 @@ def read(
     wanted = frozenset(downgrades)
     down = [(revision, Direction.DOWNGRADE) for revision in reversed(order)]
     study = partial(record.study, project, graph, settled, engine=engine, server_major=server_major)
+    told = partial(step, engine=engine, server_major=server_major)
     trace = memory.trace() if memory else None
     recorded_up = study(up, shadow=engine.shadow(), known=_known(memory, up), trace=trace)
-    recorded_down = study(down, heads=graph.heads, only=wanted, known=_known(memory, down, wanted), trace=trace)
-    if memory and trace and recorded_up.steady and recorded_down.steady:
-        memory.keep_readings(trace, (*recorded_up.fresh, *recorded_down.fresh))
-    told = partial(step, engine=engine, server_major=server_major)
     upgrades: dict[str, ReviewedStep] = {}
     for revision, recorded in zip(order, recorded_up.recorded, strict=True):
         before = joined([upgrades[parent].after for parent in (*revision.parents, *revision.depends_on)])
         upgrades[revision.id] = told(recorded, before, maker=revision.id)
+    recorded_down = study(
+        down,
+        heads=graph.heads,
+        only=wanted,
+        known=_known(memory, down, wanted),
+        trace=trace,
+        schemas={id_: upgraded.after for id_, upgraded in upgrades.items()},
+    )
+    if memory and trace and recorded_up.steady and recorded_down.steady:
+        memory.keep_readings(trace, (*recorded_up.fresh, *recorded_down.fresh))
     undone = {
         recorded.revision: told(recorded, upgrades[recorded.revision].after, maker=f"downgrade of {recorded.revision}")
         for recorded in recorded_down.recorded

@@ -9,9 +9,10 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,12 +22,14 @@ from sqlalchemy import URL, create_engine
 from sqlalchemy.pool import StaticPool
 
 from handrail.engines import base, dialects
-from handrail.history import confinement, stand_ins
+from handrail.history import absent, confinement, stand_ins
+from handrail.history.catalogue import Catalogue
 from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, Fenced, fence
 from handrail.history.graph import Graph, revision_map
-from handrail.history.guard import call, call_all
+from handrail.history.guard import Raised, call, call_all
 from handrail.history.mirror import Mirror
+from handrail.history.noticing import noticed
 from handrail.history.project import Project
 from handrail.history.recorder import Recorder
 from handrail.history.stage import Act, Stage, UnwrittenHeads, compiled, heads_after
@@ -37,6 +40,8 @@ from handrail.model.revision import Direction, Revision
 if TYPE_CHECKING:
     from alembic.script.revision import RevisionMap
     from sqlalchemy import Engine
+
+    from handrail.model.replayed import Replayed
 
 #: Wall time and CPU time that one revision may take to be read, in seconds.
 LIMIT_S = 20.0
@@ -55,6 +60,8 @@ _SYNCHRONOUS = {
 _BUG = 70
 
 _UNKNOWN: Mapping[str, RecordedRevision] = MappingProxyType({})
+#: Each step finds the schema that those before it have made.
+_FOLLOWED: Mapping[str, Replayed] = MappingProxyType({})
 
 _exit = os._exit  # the fence replaces it
 
@@ -120,16 +127,18 @@ def study(
     shadow: base.Shadow | None = None,
     known: Mapping[str, RecordedRevision] = _UNKNOWN,
     trace: Trace | None = None,
+    schemas: Mapping[str, Replayed] = _FOLLOWED,
     limit_s: float = STUDY_LIMIT_S,
 ) -> Studied:
     """Return what each step would do, as `record` does, for code that nobody has agreed to run yet.
 
     What it imports and is not installed is stood in for; files it cannot write, and no socket or process it can open:
     trying to is a FAILED reading. `only` leaves out all steps of other revisions; those that are `known` are not read
-    again. What the others look at goes into the `trace`.
+    again. What the others look at goes into the `trace`. One that looks at the schema finds that of `schemas` by its
+    id, else what the steps before it have made.
     """
     nodes = revision_map(graph)
-    folders = (*project.prepend_sys_path, project.root, project.root / "src")
+    folders = (*project.prepend_sys_path, project.root, project.root / "src", _above_package(project.script_location))
     acts = [
         act for act in _acts(nodes, steps, heads, version_table_exists=True) if only is None or act.revision.id in only
     ]
@@ -142,9 +151,10 @@ def study(
             nodes=nodes,
             engine=engine,
             limit_s=limit_s,
-            confine=partial(confinement.enter, folders),
+            confine=partial(confinement.enter, folders, project.script_location),
             known=known,
             trace=trace,
+            schemas=schemas,
         )
         return reader.read_all(acts, shadow)
 
@@ -179,6 +189,7 @@ class _Reader:
     confine: Callable[[], None] | None = None
     known: Mapping[str, RecordedRevision] = field(default_factory=dict)
     trace: Trace | None = None
+    schemas: Mapping[str, Replayed] | None = None
 
     def read_all(self, acts: list[Act], shadow: base.Shadow | None) -> Studied:
         """Return the reading of every act, in order."""
@@ -191,7 +202,9 @@ class _Reader:
         steady = True
         waiting = acts
         while unread:
-            done, failed = self.read(waiting, None if waiting is not acts else shadow)
+            before = acts[: len(acts) - len(waiting)]
+            catalogue = self._catalogue(found[act.revision.id] for act in before)
+            done, failed = self.read(waiting, None if waiting is not acts else shadow, catalogue)
             fresh += done
             steady = steady and not failed
             found |= {recorded.revision: recorded for recorded in (*done, *failed)}
@@ -199,8 +212,16 @@ class _Reader:
             waiting = waiting[waiting.index(unread[0]) :] if unread else []
         return Studied(recorded=tuple(found[act.revision.id] for act in acts), fresh=tuple(fresh), steady=steady)
 
+    def _catalogue(self, before: Iterable[RecordedRevision]) -> Catalogue | None:
+        if self.schemas is None:
+            return None
+        catalogue = Catalogue(self.engine.actions.actions)
+        for recorded in before:
+            catalogue.pass_over(recorded)
+        return catalogue
+
     def read(
-        self, acts: list[Act], shadow: base.Shadow | None
+        self, acts: list[Act], shadow: base.Shadow | None, catalogue: Catalogue | None
     ) -> tuple[list[RecordedRevision], list[RecordedRevision]]:
         """Return the readings of the first acts that are not known, and of one whose code ended the child."""
         unread = [act for act in acts if act.revision.id not in self.known]
@@ -209,7 +230,7 @@ class _Reader:
         child = os.fork()
         if child == 0:
             os.close(receiving)
-            self._read_in_child(acts, shadow, sending)
+            self._read_in_child(acts, shadow, catalogue, sending)
         gc.unfreeze()
         os.close(sending)
         done: list[RecordedRevision] = []
@@ -245,7 +266,9 @@ class _Reader:
             return f"the process that was reading it was ended by signal {number}"
         return "its code ended the process that was reading it"
 
-    def _read_in_child(self, acts: list[Act], shadow: base.Shadow | None, sending: int) -> NoReturn:
+    def _read_in_child(
+        self, acts: list[Act], shadow: base.Shadow | None, catalogue: Catalogue | None, sending: int
+    ) -> NoReturn:
         status = _BUG
         try:
             _silence()
@@ -257,16 +280,7 @@ class _Reader:
                 watch = Watch()
                 if self.trace is not None:
                     watch.begin()
-                stage: Stage | None = None
-                for act in acts:
-                    if (known := self.known.get(act.revision.id)) is not None:
-                        mirror.pass_over(known)
-                        continue
-                    _limit(self.limit_s)
-                    # One that is studied runs alone, maybe: Alembic's context would remember a type made before it.
-                    if stage is None or not stage.usable or self.confine is not None:
-                        stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
-                    recorded = self._recorded(stage, act, mirror)
+                for recorded in self._readings(acts, mirror, catalogue):
                     line = msgspec.json.encode(_Line(recorded=recorded, looked=watch.fresh())) + b"\n"
                     while line:
                         line = line[os.write(sending, line) :]
@@ -274,26 +288,70 @@ class _Reader:
         finally:
             _exit(status)
 
-    def _recorded(self, stage: Stage, act: Act, mirror: Mirror) -> RecordedRevision:
-        recorder = Recorder(stage, act, statements=self.engine.statements, mirror=mirror)
+    def _readings(self, acts: list[Act], mirror: Mirror, catalogue: Catalogue | None) -> Iterator[RecordedRevision]:
+        stage: Stage | None = None
+        for act in acts:
+            if (known := self.known.get(act.revision.id)) is not None:
+                mirror.pass_over(known)
+                if catalogue is not None:
+                    catalogue.pass_over(known)
+                continue
+            _limit(self.limit_s)
+            if catalogue is not None:
+                if self.schemas and act.revision.id in self.schemas:
+                    catalogue.begin(self.schemas[act.revision.id])
+                recorded, catalogue = self._studied(act, mirror, catalogue)
+                yield recorded
+                continue
+            if stage is None or not stage.usable:
+                stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
+            yield self._recorded(stage, act, mirror)[0]
+
+    def _studied(self, act: Act, mirror: Mirror, catalogue: Catalogue) -> tuple[RecordedRevision, Catalogue]:
+        """Return the reading of code in the cell, and the schema it leaves.
+
+        A module of the application that fails in it is stood in for, and the revision is read once more.
+        """
+        tries = 2
+        while True:
+            tries -= 1
+            # One that is studied runs alone, maybe: Alembic's context would remember a type made before it.
+            stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
+            after = catalogue.copy()
+            recorded, ended = self._recorded(stage, act, mirror, after)
+            failed_in = ended.place.file if isinstance(ended, Raised) and ended.place is not None else ""
+            if recorded.reading is Reading.EXACT or not tries or not absent.withdraw(failed_in):
+                return recorded, after
+
+    def _recorded(
+        self, stage: Stage, act: Act, mirror: Mirror, catalogue: Catalogue | None = None
+    ) -> tuple[RecordedRevision, object]:
+        """Return the reading of one revision, and what the guard returned for it."""
+        recorder = Recorder(stage, act, statements=self.engine.statements, mirror=mirror, catalogue=catalogue)
         self.fenced.listener = recorder
-        missing: list[str] = []
-        with (
-            recorder.recording(self.null),
-            stand_ins.hearing(lambda name: missing.append(name) if stage.origin is Origin.REVISION else None),
-        ):
+        doubts: list[str] = []
+        stand_ins.forget()
+        with recorder.recording(self.null), noticed(doubts.append, lambda: stage.origin is Origin.REVISION):
             ended = call_all(partial(stage.perform, act))
         stage.connection.rollback()  # what the revision began and never ended
         self.fenced.listener = None
-        return _with_doubt(recorder.result(ended), missing)
+        return _with_doubt(recorder.result(ended), doubts), ended
 
 
-def _with_doubt(recorded: RecordedRevision, missing: list[str]) -> RecordedRevision:
-    """Return the reading, not exact where the revision called what is not here."""
-    if not missing or recorded.reading is not Reading.EXACT:
+def _with_doubt(recorded: RecordedRevision, doubts: list[str]) -> RecordedRevision:
+    """Return the reading, not exact where something was noticed."""
+    if not doubts or recorded.reading is Reading.DATA_DEPENDENT:
         return recorded
-    reason = f"it calls {missing[0]}, which cannot be imported here"
-    return replace(recorded, reading=Reading.DATA_DEPENDENT, reason=reason)
+    if recorded.reading is Reading.FAILED:
+        return replace(recorded, reason=f"{recorded.reason}; it {doubts[0]}")
+    return replace(recorded, reading=Reading.DATA_DEPENDENT, reason=f"it {doubts[0]}")
+
+
+def _above_package(folder: Path) -> Path:
+    """Return the folder from which the package that a folder belongs to is imported."""
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        folder = folder.parent
+    return folder
 
 
 def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:

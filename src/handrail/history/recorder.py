@@ -13,9 +13,11 @@ from alembic.operations.base import AbstractOperations
 from sqlalchemy import Engine, event
 
 from handrail.engines.base import Statements
+from handrail.history.catalogue import Catalogue
 from handrail.history.description import describe
 from handrail.history.guard import Raised, caller
 from handrail.history.mirror import Mirror
+from handrail.history.noticing import unnoticed
 from handrail.history.nulldb import NullConnection
 from handrail.history.stage import Act, Stage
 from handrail.history.surroundings import replaced
@@ -25,7 +27,10 @@ from handrail.model.operation import Operation, Origin, Place, Reading, Recorded
 if TYPE_CHECKING:
     from alembic.operations.ops import MigrateOperation
 
+    from handrail.model.replayed import Replayed
+
 STATEMENT_LIMIT = 10_000
+_AS_FOLLOWED = "taken as the revisions before it leave it"
 
 
 class TooMany(BaseException):
@@ -38,10 +43,13 @@ class TooMany(BaseException):
 class Recorder:
     """The tape of one revision."""
 
-    def __init__(self, stage: Stage, act: Act, *, statements: Statements, mirror: Mirror) -> None:
+    def __init__(
+        self, stage: Stage, act: Act, *, statements: Statements, mirror: Mirror, catalogue: Catalogue | None = None
+    ) -> None:
         self._stage = stage
         self._act = act
         self._mirror = mirror
+        self._catalogue = catalogue
         self._reads = statements
         self._files = frozenset({str(act.revision.path)})
         self._operations: list[Operation] = []
@@ -138,8 +146,18 @@ class Recorder:
             )
         )
         self._mirror.follow(sent.sql, kind)
+        if self._catalogue is not None and kind is not StatementKind.READ and not alembics:
+            self._catalogue.follow(sent.sql)
         if ends_transaction(sent.sql):
             self._ended()
+
+    def look(self, what: str, /) -> Replayed | None:
+        """Return the schema as the revisions before have made it, and note that the revision looks at it."""
+        if self._catalogue is None or self._stage.origin is Origin.ALEMBIC:
+            return None
+        if what:
+            self._doubt(self._place(), f"it reads the database: the schema of {what}, {_AS_FOLLOWED}")
+        return self._catalogue.state
 
     def _number(self, *, autocommit: bool) -> int:
         if autocommit:
@@ -161,7 +179,9 @@ class Recorder:
         operation: MigrateOperation,
         invoke: Callable[[AbstractOperations, MigrateOperation], Any],
     ) -> Any:
-        with self._inside(describe(operation, self._place())) as index:
+        with unnoticed():
+            described = describe(operation, self._place())
+        with self._inside(described) as index:
             pending = getattr(operations.impl, "batch", None)
             before = len(pending) if pending is not None else 0
             result = invoke(operations, operation)
@@ -188,8 +208,15 @@ class Recorder:
             elif (conn := None if self._doubts else self._mirror.conn) is not None:
                 with replaced(operations.operations, "get_bind", lambda: conn):  # which it asks only for the table
                     flush(operations)
+            elif self._knows(name):
+                self._doubt(place, f"needs the live table: batch recreate of {name}, {_AS_FOLLOWED}")
+                flush(operations)
             else:
                 self._doubt(place, f"needs the live table: batch recreate of {name}")
+
+    def _knows(self, table: str) -> bool:
+        known = self._catalogue.state.table(table) if self._catalogue is not None else None
+        return known is not None and known.complete
 
     @contextmanager
     def _inside(self, operation: Operation) -> Iterator[int]:
