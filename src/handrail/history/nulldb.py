@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The newest server each dialect is asked to write for, where the caller does not name one.
 NEWEST = {"postgresql": 18, "sqlite": 3, "mysql": 8, "mariadb": 11}
 _ORDINARY_ISOLATION = {"sqlite": "SERIALIZABLE", "mysql": "REPEATABLE READ", "mariadb": "REPEATABLE READ"}
-_ANSWERS = ("select", "with", "show", "pragma", "values", "explain", "table")
+_ANSWERS = ("select", "with", "show", "pragma", "values", "explain", "table", "desc")
 
 
 class Tape(Protocol):

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
+from handrail.model.hazards.column_type import Fit, fit, listed
 from handrail.model.hazards.header_claims import Risk, is_placeholder, line_of, risk_level
 from handrail.model.hazards.inventory import Spec, Thing, differences, inventories
 from handrail.model.hazards.reversal import overwritten
@@ -99,7 +100,9 @@ def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator
 
 
 def _wider(was: str, now: str) -> bool:
-    """Return whether a text type only grows."""
+    """Return whether a text type only grows, or the list of an ENUM."""
+    if listed(was):
+        return bool(listed(now)) and fit(was, now) is Fit.FIT
     texts = ("character varying", "varchar", "text")
     if not (was.lower().startswith(texts) and now.lower().startswith(texts)):
         return False
@@ -170,6 +173,15 @@ RULE = Rule(
         _claimed("Low", _FILLED, flagged=False),
         _claimed("Low", 'op.create_index("ix_users_email", "users", ["email"])', flagged=False),
         _claimed("Low", 'op.alter_column("users", "name", type_=sa.String(99))', flagged=False, engines=_PG),
+        _claimed(
+            "Low",
+            """
+            op.execute("ALTER TABLE users ADD mood enum('good')")
+            op.execute("ALTER TABLE users MODIFY mood enum('good', 'bad')")
+            """,
+            flagged=False,
+            engines=frozenset({"mysql"}),
+        ),
         _claimed("Medium", 'op.execute("UPDATE users SET name = lower(name)")', flagged=False),
     ),
 )
