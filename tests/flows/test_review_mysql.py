@@ -12,6 +12,7 @@ from handrail.flows.ports import review_ports
 from handrail.flows.review import ReviewRequest, review
 from handrail.model.operation import Reading
 from handrail.model.review import EngineChoice, Review
+from handrail.model.revision import Direction
 
 USERS = """
 op.create_table(
@@ -142,3 +143,19 @@ def test_an_unreadable_call_is_a_finding(tmp_path: Path) -> None:
     project.revision("a1", 'op.execute("CALL tidy_up()")')
     found = [f for f in reviewed(tmp_path).findings if f.rule == "not-reviewed"]
     assert "calls a procedure" in found[0].what
+
+
+def test_a_look_whether_a_table_is_there_finds_none_and_is_told(tmp_path: Path) -> None:
+    project = Project(tmp_path, "mysql")
+    project.revision(
+        "a1",
+        """
+        if not op.get_bind().dialect.has_table(op.get_bind(), "users"):
+            op.execute("ALTER TABLE teams CONVERT TO CHARACTER SET utf8mb4")
+        """,
+    )
+    found = reviewed(tmp_path)
+    (upgrade,) = (c for c in found.coverage if c.direction is Direction.UPGRADE)
+    assert upgrade.reading is Reading.DATA_DEPENDENT
+    assert "DESCRIBE" in upgrade.reason
+    assert "mysql-table-copy" in said(found)

@@ -31,7 +31,7 @@ _OVER_ALL = re.compile(
     r"\s*select\s+(?P<function>count|exists|not\s+exists|max|min|sum|avg|coalesce\s*\(\s*max)\b(?!.*\bgroup\s+by\b)",
     re.IGNORECASE | re.DOTALL,
 )
-_ANSWERS = ("select", "with", "show", "pragma", "values", "explain", "table")
+_ANSWERS = ("select", "with", "show", "pragma", "values", "explain", "table", "desc")
 
 
 class Tape(Protocol):

@@ -153,7 +153,8 @@ def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed
     if isinstance(action, act.DropIndex):
         # There a UNIQUE constraint is its index, dropped by its name; one without goes by that of its first column.
         unique = (c for c in owner.constraints if c.kind is ConstraintKind.UNIQUE)
-        gone = next((c for c in unique if name in {c.name, *(() if c.name else c.columns[:1])}), None)
+        named = (c for c in unique if action.table and name in {c.name, *(() if c.name else c.columns[:1])})
+        gone = next(named, None)
         kept = tuple(c for c in owner.constraints if c is not gone)
         return _with(state, replace(owner, indexes=tuple(i for i in owner.indexes if i.name != name), constraints=kept))
     indexes = (replace(i, name=action.new_name) if i.name == name else i for i in owner.indexes)

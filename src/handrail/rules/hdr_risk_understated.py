@@ -229,6 +229,15 @@ RULE = Rule(
         _claimed("Low", _FILLED, flagged=False),
         _claimed("Low", 'op.create_index("ix_users_email", "users", ["email"])', flagged=False),
         _claimed("Low", 'op.alter_column("users", "name", type_=sa.String(99))', flagged=False, engines=_PG),
+        _claimed(
+            "Low",
+            """
+            op.execute("ALTER TABLE users ADD mood enum('good')")
+            op.execute("ALTER TABLE users MODIFY mood enum('good', 'bad')")
+            """,
+            flagged=False,
+            engines=frozenset({"mysql"}),
+        ),
         _claimed("Medium", 'op.execute("UPDATE users SET name = lower(name)")', flagged=False),
         _claimed("Low", 'op.alter_column("users", "price", type_=sa.Numeric(14, 2))', flagged=False, engines=_PG),
         _claimed(

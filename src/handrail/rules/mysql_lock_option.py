@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Other
+from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
+from handrail.model.online_ddl import Algorithm, blocks
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -25,8 +27,6 @@ _WAITING = {
     "LOCK=EXCLUSIVE": "reads of {table} and writes to it wait",
     "ALGORITHM=COPY": "writes to {table} wait while its rows are copied",
 }
-#: The first major version of MariaDB in which a copy keeps nobody waiting: https://mariadb.com/kb/en/online-alter-table/
-_COPIES_ONLINE = 12
 
 
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
@@ -35,7 +35,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         for statement, action in step.actions():
             if not isinstance(action, Other) or action.what not in _WAITING:
                 continue
-            online = action.what == "ALGORITHM=COPY" and facts.server_major >= _COPIES_ONLINE
+            copied = blocks(Algorithm.COPY, facts.server_major)
+            online = action.what == "ALGORITHM=COPY" and copied is not Blocks.WRITES
             if online or not others_wait(statement, action.table, facts):
                 continue
             yield RULE.at(

@@ -17,11 +17,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model.action import Action, AddColumn, AddConstraint, AlterType, RedefineColumn, SetSetting
+from handrail.model.action import (
+    UNKNOWN,
+    Action,
+    AddColumn,
+    AddConstraint,
+    AlterType,
+    ColumnSpec,
+    RedefineColumn,
+    SetSetting,
+    Unknown,
+)
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.online_ddl import Way, blocks, way
+from handrail.model.replayed import Replayed, replayed
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
@@ -37,12 +48,37 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         for statement in step.statements:
             checks_keys = _checks_keys(statement, before=checks_keys)
             parts = [action for action in statement.actions if not _asks(action)]
-            found = way(parts, facts.server_major, before=statement.before, checks_keys=checks_keys)
+            found = way(parts, facts.server_major, before=_before(statement), checks_keys=checks_keys)
             if found is None or blocks(found.algorithm, facts.server_major) is not Blocks.WRITES:
                 continue
             table = _table(parts)
             if table and others_wait(statement, table, facts):
                 yield _finding(step, statement, table, found, facts)
+
+
+def _before(statement: ReviewedStatement) -> Replayed:
+    """Return the schema before, with what alter_column itself says of a column whose making was not seen."""
+    before = statement.before
+    details = dict(statement.operation.details) if statement.operation else {}
+    if "existing_type" not in details:
+        return before
+    for action in statement.actions:
+        if isinstance(action, RedefineColumn) and before.column(action.table, action.column) is None:
+            said = _spoken(details["existing_type"]) if "modify_type" in details else action.new.type
+            column = ColumnSpec(name=action.column, type=said)
+            before = replayed(before, AddColumn(table=action.table, column=column), "")
+    return before
+
+
+def _spoken(type_: str) -> str | Unknown:
+    """Return a type of SQLAlchemy's in the server's words; a class instead of a type is one without its sizes."""
+    named = type_.rpartition(".")[2].strip("'>") if type_.startswith("<class") else type_
+    word, bracket, rest = named.lower().replace(", ", ",").partition("(")
+    word = _WORDS.get(word, word)
+    return UNKNOWN if word == "varchar" and rest in {"", ")"} else word + bracket + rest
+
+
+_WORDS = {"integer": "int", "numeric": "decimal", "boolean": "tinyint(1)", "string": "varchar"}
 
 
 def _checks_keys(statement: ReviewedStatement, *, before: bool) -> bool:
@@ -155,6 +191,19 @@ RULE = Rule(
         Example(
             body='op.execute("ALTER TABLE elsewhere MODIFY name varchar(60)")',
             flagged=True,
+            not_run="the table was made outside of the revisions",
+        ),
+        Example(
+            body='op.alter_column("elsewhere", "name", existing_type=sa.String(40), type_=sa.Integer())',
+            flagged=True,
+            not_run="the table was made outside of the revisions",
+        ),
+        Example(
+            body="""
+            op.alter_column("elsewhere", "name", existing_type=sa.String(40), nullable=False)
+            op.alter_column("elsewhere", "name", existing_type=sa.String(40), type_=sa.String(60), nullable=False)
+            """,
+            flagged=False,
             not_run="the table was made outside of the revisions",
         ),
         _example('op.add_column("users", sa.Column("email", sa.String(99)))', flagged=False),

@@ -69,7 +69,7 @@ def _change(statement: ReviewedStatement) -> _Change | None:
         return None
     return _Change(
         statement=statement,
-        words=f"{_words(action)} {bare(table)}".strip(),
+        words=f"{_words(action)} {bare(table)}{_part(action)}".strip(),
         data=kind is StatementKind.DATA,
         lasts=not all(_repeatable(each) for each in actions),
         old=bool(table) and others_use(statement, table) and not isinstance(action, act.CreateTable),
@@ -109,6 +109,24 @@ def _words(action: Action) -> str:
             return f"DROP {kind.upper()} {name}"
         case _:
             return "ALTER TABLE"
+
+
+def _part(action: Action) -> str:
+    """Return the column, constraint or index that an ALTER TABLE is about, in parentheses."""
+    match action:
+        case (
+            act.AddColumn(column=act.ColumnSpec(name=name))
+            | act.AddConstraint(constraint=act.ConstraintSpec(name=name))
+        ):
+            return f" ({name})" if name else ""
+        case act.DropColumn(column=name) | act.RenameColumn(column=name) | act.AlterType(column=name):
+            return f" ({name})"
+        case act.RedefineColumn(column=name) | act.AlterNullable(column=name) | act.AlterDefault(column=name):
+            return f" ({name})"
+        case act.DropConstraint(name=name):
+            return f" ({name})"
+        case _:
+            return ""
 
 
 def _finding(step: ReviewedStep, first: _Change, later: _Change) -> Finding:

@@ -41,4 +41,4 @@ class MySQL:
         return statements
 
     def shadow(self) -> None:
-        """Return None: Alembic makes no table anew here, so that no copy of the schema is needed."""
+        """Return None: no copy can be held in memory, so a batch that is told to recreate is read in part."""
