@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from handrail.compat import asking, cause, finding
-from handrail.compat.asking import Asking
+from handrail.compat.asking import Asking, Culprit, Pinpointing
+from handrail.compat.cause import Certainty
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import NotVerified, UsageRefused
 from handrail.flows import compat, expected, planning
@@ -17,7 +17,7 @@ from handrail.flows.ports import Ports, target_ports
 from handrail.history import execute, record
 from handrail.model.matrix import Result, Trial
 from handrail.model.needs import Needs
-from handrail.model.operation import StatementKind
+from handrail.model.operation import RecordedRevision, StatementKind
 from handrail.model.query import Query, Replayed
 from handrail.model.revision import Direction
 from handrail.model.verdict import Unsupported
@@ -64,8 +64,9 @@ def replay(ports: Ports, request: QueriesRequest) -> Replayed:
             why="; ".join((seen.reason, *seen.details)),
             fix="make the sandbox like the database, or the history replayable: handrail verify says the same",
         )
+    causes = _Causes(ports, needs, queries, seen)
     newly, from_start = asking.failing(
-        queries, seen, shown=ports.engine.statements.hide_literals, cause=partial(_cause, ports, needs)
+        queries, seen, shown=ports.engine.statements.hide_literals, cause=causes.operation
     )
     return Replayed(
         source=request.source,
@@ -136,15 +137,39 @@ def _rows(place: Ports, revisions: str) -> tuple[str, ...]:
     return tuple(name for at, name in enumerate(way) if at == last or name not in applied)
 
 
-def _cause(ports: Ports, needs: Needs, revision: str, message: str) -> str:
-    """Return the operation of that revision which the server's message speaks of, '' for none."""
-    [found] = [known for known in ports.graph.walk() if known.id == revision]
-    [read] = record.record(
-        ports.project,
-        ports.graph,
-        ports.env,
-        [(found, Direction.UPGRADE)],
-        engine=ports.engine,
-        server_major=needs.server_major,
-    )
-    return cause.operation(Trial(result=Result.READ_FAILS, table="", message=message), read)
+class _Causes:
+    """Finds which operations make statements fail, in a second replay that looks within revisions."""
+
+    def __init__(
+        self, ports: Ports, needs: Needs, queries: tuple[Query, ...], seen: tuple[asking.Refused, ...]
+    ) -> None:
+        self._ports, self._needs = ports, needs
+        self._revisions = {each.revision.id: each.revision for each in seen}
+        self._read: dict[str, RecordedRevision] = {}
+        self._culprits: Mapping[tuple[str, int], Culprit] = {}
+        wanted = asking.begun(seen)
+        if wanted:
+            found = expected.replayed(
+                ports, ports.graph.heads, needs=needs, begin=lambda: Pinpointing(queries=queries, wanted=wanted)
+            )
+            self._culprits = {} if isinstance(found, Unsupported) else found
+
+    def operation(self, revision: str, place: int, message: str) -> str:
+        """Return the operation that was seen to do it, else the one that the server's message speaks of."""
+        read = self._recorded(revision)
+        culprit = self._culprits.get((revision, place))
+        if culprit is not None:
+            return cause.operation_of(read, culprit.sql, culprit.nth)
+        return cause.operation(Trial(result=Result.READ_FAILS, table="", message=message), read, Certainty.NAMED)
+
+    def _recorded(self, revision: str) -> RecordedRevision:
+        if revision not in self._read:
+            [self._read[revision]] = record.record(
+                self._ports.project,
+                self._ports.graph,
+                self._ports.env,
+                [(self._revisions[revision], Direction.UPGRADE)],
+                engine=self._ports.engine,
+                server_major=self._needs.server_major,
+            )
+        return self._read[revision]
