@@ -12,7 +12,7 @@ from mako.template import Template
 from handrail.model.compatibility import Compatibility
 from handrail.model.matrix import Cell, Matrix, Result, Trouble
 from handrail.model.verdict import Verdict
-from handrail.reports import breaks, text
+from handrail.reports import breaks, compat_text, text
 from handrail.reports.html import SIGNS
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -32,11 +32,15 @@ _TOLD = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One cell as it is shown: its mark, its classes, what it says, and the reasons, the worst first."""
+    """One cell as it is shown: its mark, its classes, what it says, and the reasons, the worst first.
+
+    `predicted` says what contract and schema alone tell, where that is something else.
+    """
 
     mark: str
     classes: str
     says: str
+    predicted: str = ""
     reasons: tuple[Trouble, ...] = ()
     more: int = 0
 
@@ -58,6 +62,7 @@ def page(value: Compatibility) -> str:
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         headline=headline(value),
+        how=compat_text.how(matrix) if value.matrix else [],
         figures=figures(value),
         breaks=breaks.breaks(matrix),
         faces=[(_mark(word, matrix), style, said) for word, style, said in _FACES.values()],
@@ -133,6 +138,12 @@ def _mark(word: str, value: Matrix) -> str:
     return word[:1] if len(value.versions) > _NARROW else word
 
 
+def _predicted(cell: Cell, matrix: Matrix) -> str:
+    if not matrix.executed or cell.predicted in {cell.result, Result.UNKNOWN}:
+        return ""
+    return f"prediction alone says: {cell.predicted.value}"
+
+
 def _shown(cell: Cell, matrix: Matrix, *, begins: bool, ends: bool) -> Shown:
     if not cell.judged:
         return Shown(mark="", classes="never", says="never meet")
@@ -142,6 +153,7 @@ def _shown(cell: Cell, matrix: Matrix, *, begins: bool, ends: bool) -> Shown:
         mark=_mark(word, matrix),
         classes=" ".join([style, *(name for given, name, _ in marks if given)]),
         says="; ".join([said, *(words for given, _, words in marks if given)]),
+        predicted=_predicted(cell, matrix),
         reasons=cell.troubles[:_TOLD],
         more=max(0, len(cell.troubles) - _TOLD),
     )

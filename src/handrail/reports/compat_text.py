@@ -73,7 +73,7 @@ def markdown(value: Compatibility) -> str:
 
 
 def _matrix_table(value: Matrix) -> list[str]:
-    lines = _table(["Revision", *value.versions, "Title"])
+    lines = [*(f"{line}." for line in how(value)), "", *_table(["Revision", *value.versions, "Title"])]
     lines += [_line([row.revision, *(_word(cell) for cell in row.cells), row.title]) for row in value.rows]
     lines += ["", *(f"{' and '.join(names)} need the same: their contracts are equal." for names in value.alike)]
     found = breaks.breaks(value)
@@ -186,7 +186,7 @@ def observed(
 
 def _told(value: Matrix) -> list[str]:
     lines = [f"{' and '.join(names)} need the same: their contracts are equal" for names in value.alike]
-    lines += _how(value)
+    lines += how(value)
     found = breaking(value)
     if found:
         lines += ["", "what breaks, or is not known:", *(f"  {line}" for line in found)]
@@ -200,7 +200,7 @@ def _told(value: Matrix) -> list[str]:
     return lines
 
 
-def _how(value: Matrix) -> list[str]:
+def how(value: Matrix) -> list[str]:
     """Say what was executed and what was predicted."""
     cells = tuple(value.cells())
     decided = [cell for cell in cells if cell.predicted is not Result.UNKNOWN]

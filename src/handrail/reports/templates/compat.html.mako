@@ -58,6 +58,9 @@ ${css | n}
 <p class="over">Handrail: every version of the application at every revision of its database</p>
 <div class="outcome ${value.verdict.value}">
 <h1>${badge(value.verdict)} ${headline}</h1>
+% for line in how:
+<p class="muted">${line}.</p>
+% endfor
 % for names in matrix.alike:
 <p>${" and ".join(names)} need the same: their contracts are equal.</p>
 % endfor
@@ -105,7 +108,7 @@ ${css | n}
 % for x, (version, shown) in enumerate(zip(matrix.versions, cells)):
 % if shown.reasons:
 <td class="${shown.classes}" tabindex="0" aria-describedby="why-${y}-${x}"><span class="mark" aria-hidden="true">${shown.mark}</span><span class="hidden">${shown.says}</span>
-<div class="why" role="tooltip" id="why-${y}-${x}"><p><strong>${version}</strong> at <code>${revision}</code>: ${shown.says}</p>${reasons(shown)}</div></td>
+<div class="why" role="tooltip" id="why-${y}-${x}"><p><strong>${version}</strong> at <code>${revision}</code>: ${"; ".join(filter(None, (shown.says, shown.predicted)))}</p>${reasons(shown)}</div></td>
 % else:
 <td class="${shown.classes}"><span class="mark" aria-hidden="true">${shown.mark}</span><span class="hidden">${shown.says}</span></td>
 % endif
