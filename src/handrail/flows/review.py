@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
 from handrail.flows import explain, judging, locating, selecting
+from handrail.flows.findings import deployed
 from handrail.flows.judging import Shelf
 from handrail.flows.ports import ReviewPorts
 from handrail.flows.selecting import Selection
@@ -103,6 +104,7 @@ def _facts(ports: ReviewPorts, request: ReviewRequest, choice: EngineChoice) -> 
         today=ports.clock.now().date(),
         engine_assumed=not choice.told_by,
         sizes=request.sizes,
+        deployed=deployed(ports),
         rules=frozenset(registry.rules()),
     )
 
@@ -147,7 +149,16 @@ def _memory(
         project=ports.project,
         graph=graph,
         engine=f"{choice.spoken} {choice.server_major}",
-        context=digest(*names, "", *sorted(on.old), str(facts.engine_assumed)),
+        context=digest(*names, "", *sorted(on.old), str(facts.engine_assumed), _told(facts)),
+    )
+
+
+def _told(facts: RuleFacts) -> str:
+    """Return what the rules are told of deployed versions, as a text that is the same for the same."""
+    if facts.deployed is UNKNOWN:
+        return ""
+    return repr(
+        [(version, sorted((t, sorted(c)) for t, c in tables.items())) for version, tables in facts.deployed.items()]
     )
 
 

@@ -23,8 +23,8 @@ class RuleFacts:
     """What a rule may know beside the revision.
 
     `engine_assumed` is whether nothing tells which engine the project runs on. `sizes` are rows per table,
-    `deployed` the application versions that run, each UNKNOWN without a database or a list. `rules` are the names of
-    all rules.
+    `deployed` what the models of each deployed version have, as columns by table, each UNKNOWN without a database or a
+    registered version. `rules` are the names of all rules.
     """
 
     engine: str
@@ -32,7 +32,7 @@ class RuleFacts:
     today: date
     engine_assumed: bool = False
     sizes: Mapping[str, int] | Unknown = UNKNOWN
-    deployed: tuple[str, ...] | Unknown = UNKNOWN
+    deployed: Mapping[str, Mapping[str, frozenset[str]]] | Unknown = UNKNOWN
     rules: frozenset[str] = frozenset()
 
     def rows(self, table: str) -> int | Unknown:
