@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from handrail import registry
-from handrail.errors import JournalUnwritable
-from handrail.flows import judging
-from handrail.flows.ports import Ports, ProjectPorts
+from handrail.flows import judging, registered
+from handrail.flows.ports import Ports
 from handrail.history import ignoring, reading
-from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.finding import Finding
 from handrail.model.plan import Step
-from handrail.model.replayed import EMPTY, bare
+from handrail.model.replayed import EMPTY
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction
 from handrail.model.rule import RuleFacts
 from handrail.model.standing import Standing
 from handrail.model.suppressing import suppress
-
-
-def deployed(ports: ProjectPorts) -> Mapping[str, Mapping[str, frozenset[str]]] | Unknown:
-    """Return the columns that each deployed version has in its models, by table; UNKNOWN where none is registered."""
-    try:
-        known = ports.journal.versions()
-    except JournalUnwritable:  # it may be a team's, out of reach from here: then nothing is known of versions
-        return UNKNOWN
-    running = {
-        version.name: {
-            bare(table.full_name): frozenset(column.name for column in table.columns)
-            for table in version.contract.tables
-        }
-        for version in known
-        if version.deployed
-    }
-    return running or UNKNOWN
 
 
 def of_plan(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> Iterator[Finding]:
@@ -43,7 +24,7 @@ def of_plan(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> Iterat
         engine=ports.engine.name,
         server_major=standing.target.server_major,
         today=ports.clock.now().date(),
-        deployed=deployed(ports),
+        deployed=registered.models(ports.settings),
         rules=frozenset(registry.rules()),
     )
     on = judging.shelf(ports.settings.review).about_running()

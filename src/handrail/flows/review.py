@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
-from handrail.flows import explain, judging, locating, selecting
-from handrail.flows.findings import deployed
+from handrail.flows import explain, judging, locating, registered, selecting
 from handrail.flows.judging import Shelf
 from handrail.flows.ports import ReviewPorts
 from handrail.flows.selecting import Selection
@@ -104,7 +103,7 @@ def _facts(ports: ReviewPorts, request: ReviewRequest, choice: EngineChoice) -> 
         today=ports.clock.now().date(),
         engine_assumed=not choice.told_by,
         sizes=request.sizes,
-        deployed=deployed(ports),
+        deployed=(registered.models if request.environment else registered.models_here)(ports.settings),
         rules=frozenset(registry.rules()),
     )
 
