@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from workbench import Workbench
@@ -115,3 +116,33 @@ def test_a_retired_version_is_judged_no_longer(project: Workbench) -> None:
     unknown = project.run("versions", "retire", "v11")
     assert unknown.returncode == 2
     assert "did you mean 'v1'?" in unknown.stderr
+
+
+def test_what_versions_know_beside_columns_differs_too(lite_bench: Workbench) -> None:
+    models = """
+    from sqlalchemy import *
+    metadata = MetaData()
+    Table("users", metadata, Column("id", Integer, primary_key=True))
+    Table(
+        "marks", metadata,
+        Column("id", Integer, primary_key=True),
+        Column("user_id", ForeignKey("users.id")),
+        Column("state", String(20), server_default="new"),
+    )
+    """
+    lite_bench.revision("aaa1", None, "pass")
+    (lite_bench.root / "app.py").write_text(dedent(models))
+    assert lite_bench.run("versions", "register", "v1", "--models", "app:metadata").returncode == 0
+    newer = models.replace('"users.id")', '"users.id", ondelete="CASCADE")').replace(
+        '(20), server_default="new"', "(30)"
+    )
+    (lite_bench.root / "app.py").write_text(dedent(newer))
+    assert lite_bench.run("versions", "register", "v2", "--models", "app:metadata").returncode == 0
+    assert lite_bench.run("versions", "diff", "v1", "v2").stdout.splitlines() == [
+        (
+            "~ column marks.state: VARCHAR(20) -> VARCHAR(30), DEFAULT 'new' -> nothing, "
+            "value from server -> value from nothing"
+        ),
+        "- foreign key marks (user_id) -> users (id)",
+        "+ foreign key marks (user_id) -> users (id) ON DELETE CASCADE",
+    ]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from handrail.cli import options
+from handrail.errors import Exit
 from handrail.flows import compat as flow
+from handrail.flows import queries, suites
 from handrail.flows.compat import CompatRequest
-from handrail.flows.ports import project_ports, target_ports
+from handrail.flows.ports import Ports, project_ports, target_ports
+from handrail.flows.queries import QueriesRequest
+from handrail.flows.suites import SuitesRequest
 from handrail.host.cache import user_cache
-from handrail.model.matrix import Matrix
+from handrail.model.compatibility import Compatibility
+from handrail.model.verdict import Verdict
 from handrail.reports import breaks, compat_text, json
 
 _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"}
@@ -36,31 +42,62 @@ _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, which is replaced."
 )
+@click.option(
+    "--queries",
+    metavar="SOURCE",
+    help="Have statements planned at each revision too: of a .sql file, a log, or env:NAME (pg_stat_statements).",
+)
+@click.option("--tests", metavar="CMD", help="Run each version's own tests, from its ref, on a migrated database too.")
+@click.option("--junit", metavar="PATH", default="", help="Where CMD leaves JUnit's XML, in the version's folder.")
+@click.option("--tests-limit", metavar="DURATION", default="10m", help="How long the tests of one version may take.")
 @options.directory
-def command(
-    environment: str | None, versions: str, format_: str | None, output: Path | None, directory: Path, **given: Any
-) -> int:
+def command(format_: str | None, output: Path | None, directory: Path, **given: Any) -> int:
     """Exercise every deployed version of the application on the schema of each revision, in a sandbox.
 
     Exit 1 when a version breaks at a revision it can meet, or could not be exercised there.
     """
     ports = project_ports(directory.resolve())
-    names = tuple(name.strip() for name in versions.split(",") if name.strip())
-    request = CompatRequest(versions=names, cache=user_cache(), **given)
-    on = target_ports(ports, ports.settings.environment(environment), emit=lambda _event: None)
-    found = flow.compat(on, request)
+    on = target_ports(ports, ports.settings.environment(given["environment"]), emit=lambda _event: None)
+    found = _found(on, **given)
     written = _written(found, format_ or _SUFFIXES.get(output.suffix.lower() if output else "", "text"))
     if output is None:
         options.show(written)
     else:
         options.write(output, written)
-    return flow.status(found)
+    return Exit.DONE if found.verdict is Verdict.PASS else Exit.FAILED_CLEAN
 
 
-def _written(found: Matrix, format_: str) -> str:
+def _found(on: Ports, **given: Any) -> Compatibility:
+    """Return all that was asked for; with --queries alone no version has to be registered."""
+    names = tuple(name.strip() for name in given["versions"].split(",") if name.strip())
+    limit = options.length(given["tests_limit"], "--tests-limit")
+    found = Compatibility()
+    if names or on.journal.versions() or not given["queries"]:
+        asked_for = {name: given[name] for name in ("revisions", "every_pair", "since", "static")}
+        request = CompatRequest(versions=names, cache=user_cache(), **asked_for)
+        found = replace(found, matrix=flow.compat(on, request))
+    if given["queries"]:
+        asked = QueriesRequest(source=given["queries"], revisions=given["revisions"])
+        found = replace(found, queries=queries.replay(on, asked))
+    if given["tests"]:
+        tests = SuitesRequest(
+            command=given["tests"],
+            versions=names,
+            revisions=given["revisions"],
+            junit=given["junit"],
+            limit=limit,
+            tell=lambda version: click.echo(f"running the tests of {version}", err=True),
+        )
+        found = replace(found, suites=suites.run(on, tests))
+    return found
+
+
+def _written(found: Compatibility, format_: str) -> str:
     match format_:
         case "json":
-            return json.document("compat", verdict=found.verdict, matrix=found, breaks=breaks.breaks(found))
+            known = breaks.breaks(found.matrix) if found.matrix else ()
+            parts = {"matrix": found.matrix, "breaks": known, "queries": found.queries, "suites": found.suites}
+            return json.document("compat", verdict=found.verdict, **parts)
         case "markdown":
             return compat_text.markdown(found)
         case "html":
@@ -68,4 +105,4 @@ def _written(found: Matrix, format_: str) -> str:
 
             return compat_html.page(found)
         case _:
-            return compat_text.matrix(found)
+            return compat_text.text(found)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from handrail.config import duration
 from handrail.errors import UsageRefused
 from handrail.host.secrets import mask
 
@@ -47,6 +49,14 @@ def confirmation(function: F) -> F:
     return click.option(
         "--confirm", metavar="DATABASE", help="The database's name, for a protected environment without a terminal."
     )(function)
+
+
+def length(value: str, option: str) -> timedelta:
+    """Return the time span that an option gives. Raises BadParameter."""
+    try:
+        return duration(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint=option) from exc
 
 
 def show(text: str) -> None:

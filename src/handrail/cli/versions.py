@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from handrail.cli import options
-from handrail.config import duration
 from handrail.flows import observing
 from handrail.flows import versions as flow
 from handrail.flows.ports import project_ports, target_ports
@@ -89,10 +88,7 @@ def observed(environment: str | None, length: str, format_: str, directory: Path
     Sessions say so themselves: `application@version` is their application_name. What is not connected now, or says
     nothing, is not seen.
     """
-    try:
-        time = duration(length)
-    except ValueError as exc:
-        raise click.BadParameter(str(exc), param_hint="--for") from exc
+    time = options.length(length, "--for")
     ports = project_ports(directory.resolve())
     on = target_ports(ports, ports.settings.environment(environment), emit=lambda _event: None)
     found = observing.observe(on, length=time)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError
 from handrail.engines.archives import Backups
 from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
-from handrail.engines.usage import Usage
+from handrail.engines.usage import Plans, Usage
 from handrail.errors import OnlyRead, UsageRefused
 from handrail.model.effect import Blocker, Effect
 from handrail.model.needs import Needs
@@ -249,6 +249,7 @@ class Engine(Protocol):
     locks: Locks
     activity: Activity
     usage: Usage
+    plans: Plans
     rights: Rights
     orphans: Orphans
     sequences: Sequences

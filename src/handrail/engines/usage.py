@@ -28,3 +28,18 @@ class Usage(Protocol):
 
         What other connections of ours do in between counts as well.
         """
+
+
+class Plans(Protocol):
+    """Lets the server say whether it accepts a statement, without running it."""
+
+    question_marks: bool  # whether `?` is a placeholder in this engine's statements, and no operator
+
+    def placeholder(self, number: int) -> str:
+        """Return the placeholder of that number, from 1."""
+
+    def plan(self, conn: Connection, sql: str, parameters: int) -> None:
+        """Have the statement planned in the transaction that `conn` is in. Raises the driver's error where it fails.
+
+        Its parameters are of the types that the server takes them for.
+        """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, make_url
 
 from handrail.engines.base import Purpose
-from handrail.errors import Exit, NotVerified, UsageRefused
+from handrail.errors import NotVerified, UsageRefused
 from handrail.flows import foreseeing, observing, versions
 from handrail.flows.exercising import Execution
 from handrail.flows.ports import Ports
@@ -17,7 +17,7 @@ from handrail.model.contract import AppVersion
 from handrail.model.matrix import CompatFacts, Matrix, begun_in
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction
-from handrail.model.verdict import NoServer, Unsupported, Verdict
+from handrail.model.verdict import NoServer, Unsupported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def compat(ports: Ports, request: CompatRequest) -> Matrix:
             why="no version of the application is registered as deployed",
             fix="handrail versions register NAME",
         )
-    wanted = _range(ports, request.revisions)
+    wanted = selected(ports, request.revisions)
     if request.static:
         found: Matrix | Unsupported = foreseeing.foreseen(ports, chosen, every_pair=request.every_pair)
     else:
@@ -85,11 +85,6 @@ def for_plan(ports: Ports, plan: Plan) -> CompatFacts:
     return CompatFacts(versions=names, matrix=begun, deployments=observing.deployments_now(ports, deployed))
 
 
-def status(matrix_: Matrix) -> Exit:
-    """Return the exit status: 1 where a version breaks or something could not be exercised."""
-    return Exit.DONE if matrix_.verdict is Verdict.PASS else Exit.FAILED_CLEAN
-
-
 def _executed(ports: Ports, chosen: tuple[AppVersion, ...], request: CompatRequest) -> Matrix | Unsupported:
     with ports.engine.connect(Purpose.READ) as conn:
         needs = ports.engine.needs(conn)
@@ -109,7 +104,7 @@ def _application_role(ports: Ports, conn: Connection) -> str:
     return name if name != ports.engine.url.username and ports.engine.trials.ordinary(conn, name) else ""
 
 
-def _range(ports: Ports, text: str) -> frozenset[str] | None:
+def selected(ports: Ports, text: str) -> frozenset[str] | None:
     """Return the revisions of `a:b`, both included, of `a` alone; None for all of them."""
     if not text:
         return None

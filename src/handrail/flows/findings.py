@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail import registry
-from handrail.flows import judging
+from handrail.flows import judging, registered
 from handrail.flows.ports import Ports
 from handrail.history import ignoring, reading
 from handrail.model.finding import Finding
@@ -24,6 +24,7 @@ def of_plan(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> Iterat
         engine=ports.engine.name,
         server_major=standing.target.server_major,
         today=ports.clock.now().date(),
+        deployed=registered.models(ports.settings),
         rules=frozenset(registry.rules()),
     )
     on = judging.shelf(ports.settings.review).about_running()

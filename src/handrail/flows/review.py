@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
-from handrail.flows import explain, judging, locating, selecting
+from handrail.flows import explain, judging, locating, registered, selecting
 from handrail.flows.judging import Shelf
 from handrail.flows.locating import Located
 from handrail.flows.ports import ReviewPorts
@@ -166,6 +166,7 @@ def _facts(job: _Job, choice: EngineChoice, known: Known | None) -> RuleFacts:
         sizes=known.portrait.rows() if known is not None and sizes is UNKNOWN else sizes,
         bytes=known.portrait.bytes() if known is not None else {},
         counted=known.counted if known is not None else {},
+        deployed=(registered.models if job.request.environment else registered.models_here)(job.ports.settings),
         rules=frozenset(registry.rules()),
     )
 
@@ -212,6 +213,15 @@ def _asked_of_files(job: _Job, choice: EngineChoice) -> _Answer:
     )
 
 
+def _told(facts: RuleFacts) -> str:
+    """Return what the rules are told of deployed versions, as a text that is the same for the same."""
+    if facts.deployed is UNKNOWN:
+        return ""
+    return repr(
+        [(version, sorted((t, sorted(c)) for t, c in tables.items())) for version, tables in facts.deployed.items()]
+    )
+
+
 def _memory(job: _Job, choice: EngineChoice, facts: RuleFacts) -> Memory | None:
     """Return what is remembered; None where rules of other packages, or what a database holds, have a say."""
     if job.request.cache is NO_CACHE or facts.sizes is not UNKNOWN or not job.on.own:
@@ -222,7 +232,7 @@ def _memory(job: _Job, choice: EngineChoice, facts: RuleFacts) -> Memory | None:
         project=job.ports.project,
         graph=job.graph,
         engine=f"{choice.spoken} {choice.server_major}",
-        context=digest(*names, "", *sorted(job.on.old), str(facts.engine_assumed)),
+        context=digest(*names, "", *sorted(job.on.old), str(facts.engine_assumed), _told(facts)),
     )
 
 

@@ -212,21 +212,42 @@ def _of_tables(old: ContractTable, new: ContractTable) -> list[str]:
         if before is None:
             lines.append(f"+ column {where}.{column.name} {column.type.ddl}")
         elif before != column:
-            lines.append(f"~ column {where}.{column.name}: {_told(before)} -> {_told(column)}")
-    for word, ours, theirs in (
-        ("primary key", {old.primary_key}, {new.primary_key}),
-        ("unique", set(old.unique), set(new.unique)),
-        ("foreign key", {k.columns for k in old.foreign_keys}, {k.columns for k in new.foreign_keys}),
-    ):
-        lines += [f"- {word} {where} ({', '.join(key)})" for key in sorted(ours - theirs)]
-        lines += [f"+ {word} {where} ({', '.join(key)})" for key in sorted(theirs - ours)]
+            pairs = zip(_told(before), _told(column), strict=True)
+            changed = [f"{was or 'nothing'} -> {now or 'nothing'}" for was, now in pairs if was != now]
+            lines.append(f"~ column {where}.{column.name}: {', '.join(changed) or 'what its mapper sends'}")
+    ours, theirs = _kept(old), _kept(new)
+    lines += [f"- {line}" for line in sorted(ours - theirs)]
+    lines += [f"+ {line}" for line in sorted(theirs - ours)]
     return lines
 
 
-def _told(column: ContractColumn) -> str:
-    words = [column.type.ddl, "NULL" if column.nullable else "NOT NULL"]
-    if column.type.values:
-        words.append(f"({', '.join(column.type.values)})")
-    if column.server_default is not None:
-        words.append(f"DEFAULT {column.server_default}")
-    return " ".join([*words, f"value from {column.given_by.value}"])
+def _kept(table: ContractTable) -> set[str]:
+    """Return what a version knows of a table beside its columns, in words."""
+    where = table.full_name
+    lines = {f"primary key {where} ({', '.join(table.primary_key)})"}
+    lines |= {f"unique {where} ({', '.join(key)})" for key in table.unique}
+    for key in table.foreign_keys:
+        parent = f"{key.schema}.{key.table}" if key.schema else key.table
+        deletes = f" ON DELETE {key.on_delete}" if key.on_delete else ""
+        lines.add(f"foreign key {where} ({', '.join(key.columns)}) -> {parent} ({', '.join(key.referenced)}){deletes}")
+    for each in table.relationships:
+        how = ", ".join([*each.cascade, *(["passive deletes"] if each.passive_deletes else [])])
+        by = f" by {', '.join(each.foreign)}" if each.foreign else ""
+        lines.add(f"relationship {where}.{each.name} -> {each.table}{by} ({how})")
+    if table.version_counter:
+        lines.add(f"version counter {where}.{table.version_counter}")
+    return lines | ({f"mapper of {where}"} if table.mapped else set())
+
+
+def _told(column: ContractColumn) -> tuple[str, ...]:
+    """Return what a version knows of a column, each thing in its place, '' for none."""
+    return (
+        column.type.ddl,
+        "NULL" if column.nullable else "NOT NULL",
+        f"values {', '.join(column.type.values)}" if column.type.values else "",
+        f"DEFAULT {column.server_default}" if column.server_default is not None else "",
+        f"value from {column.given_by.value}",
+        f"Python default {column.python_default!r}" if column.python_default is not None else "",
+        f"always {column.constant}" if column.constant is not None else "",
+        "deferred" if column.deferred else "",
+    )

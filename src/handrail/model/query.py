@@ -9,11 +9,15 @@ from handrail.model.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One statement as it was found; `place` is the file with its line, or what counted it `calls` times."""
+    """One statement as it was found `calls` times; `place` is the file with the line of the first, or what counted it.
+
+    `parameters` are those of its placeholders, which are numbered from 1.
+    """
 
     text: str
     place: str
-    calls: int = 0
+    calls: int = 1
+    parameters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,8 @@ class Replayed:
     """What became of the statements of one source at the revisions `first` to `last`.
 
     `newly` were accepted before they failed. `from_start` were not accepted at the first revision: nothing is known of
-    what a revision does to them. `left_out` counts what is neither a query nor a write of rows, or cannot be read.
+    what a revision does to them. `left_out` are the places of what is neither a query nor a write of rows, or cannot be
+    read.
     """
 
     source: str
@@ -55,7 +60,7 @@ class Replayed:
     asked: int
     newly: tuple[FailingQuery, ...] = ()
     from_start: tuple[FailingQuery, ...] = ()
-    left_out: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

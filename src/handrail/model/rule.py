@@ -25,9 +25,9 @@ class RuleFacts:
     """What a rule may know beside the revision.
 
     `engine_assumed` is whether nothing tells which engine the project runs on. `sizes` are rows per table, `bytes` what
-    a table takes without its indexes, where that is known; `deployed` the application versions that run; each UNKNOWN
-    without a database or a list. `counted` is what counting the rows has said that pending statements may fail on.
-    `rules` are the names of all rules.
+    a table takes without its indexes, where that is known; `deployed` what the models of each deployed version have, as
+    columns by table, UNKNOWN without a registered version. `counted` is what counting the rows has said that pending
+    statements may fail on. `rules` are the names of all rules.
     """
 
     engine: str
@@ -36,7 +36,7 @@ class RuleFacts:
     engine_assumed: bool = False
     sizes: Mapping[str, int] | Unknown = UNKNOWN
     bytes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    deployed: tuple[str, ...] | Unknown = UNKNOWN
+    deployed: Mapping[str, Mapping[str, frozenset[str]]] | Unknown = UNKNOWN
     counted: Mapping[Demand, Counted] = field(default_factory=lambda: MappingProxyType({}))
     rules: frozenset[str] = frozenset()
 

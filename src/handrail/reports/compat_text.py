@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from handrail.model.compatibility import Compatibility
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Cell, Matrix, Result, Trial, breaking
+from handrail.model.query import FailingQuery, Replayed
 from handrail.model.sighting import Deployment, Presence, Sighting
+from handrail.model.suite import SuiteRun
 from handrail.model.verdict import Verdict
 from handrail.reports import breaks
-from handrail.reports.text import count
+from handrail.reports.text import count, duration
 
 #: Short enough for a table; none needs colour.
 _SHORT = {
@@ -26,6 +29,17 @@ _LEGEND = (
     "ok works, READ WRITE DELETE fails, INSERT with only what is required fails, ? could not be exercised, . never meet"
 )
 _TITLE = 48
+_PLACES = 3
+
+
+def text(value: Compatibility) -> str:
+    """The matrix, what became of statements, and of tests: those of them that were asked for."""
+    parts = [
+        matrix(value.matrix) if value.matrix else "",
+        "\n".join(_queries(value.queries)) if value.queries else "",
+        "\n".join(_suites(value.suites)),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def matrix(value: Matrix) -> str:
@@ -43,10 +57,23 @@ def matrix(value: Matrix) -> str:
     return "\n".join(lines)
 
 
-def markdown(value: Matrix) -> str:
-    """The same as Markdown: the verdict, the table, and every break with what the server says."""
-    head = ["Revision", *value.versions, "Title"]
-    lines = [f"**{value.verdict.name}**", "", *_table(head)]
+def markdown(value: Compatibility) -> str:
+    """The same as Markdown: the verdict, the table, every break with what the server says, statements, tests."""
+    lines = [f"**{value.verdict.name}**"]
+    if value.matrix:
+        lines += ["", *_matrix_table(value.matrix)]
+    if value.queries:
+        lines += ["", f"Statements of {value.queries.source}: {_asked(value.queries)}."]
+        lines += _queries_table("They fail newly", value.queries.newly)
+        lines += _queries_table("They fail already at the first revision", value.queries.from_start)
+    if value.suites:
+        lines += ["", *_table(["Tests of", "Verdict", "What became of them"])]
+        lines += [_line([s.version, s.verdict.name, f"{s.reason} ({duration(s.seconds)})"]) for s in value.suites]
+    return "\n".join(lines).rstrip()
+
+
+def _matrix_table(value: Matrix) -> list[str]:
+    lines = [*(f"{line}." for line in how(value)), "", *_table(["Revision", *value.versions, "Title"])]
     lines += [_line([row.revision, *(_word(cell) for cell in row.cells), row.title]) for row in value.rows]
     lines += ["", *(f"{' and '.join(names)} need the same: their contracts are equal." for names in value.alike)]
     found = breaks.breaks(value)
@@ -55,7 +82,50 @@ def markdown(value: Matrix) -> str:
     for each in found:
         until = _code(each.until) if each.until else "still open"
         lines.append(_line([each.version, _code(each.since), each.operation, until, *_trials(each.trials)]))
-    return "\n".join(lines).rstrip()
+    return lines
+
+
+def _queries_table(title: str, failing: tuple[FailingQuery, ...]) -> list[str]:
+    if not failing:
+        return []
+    rows = [_line([_code(f.text), f.place, _code(f.since), f.operation, f.healed_by, f.message]) for f in failing]
+    return ["", f"{title}:", "", *_table(["Statement", "Where", "Since", "By", "Until", "The server says"]), *rows]
+
+
+def _queries(value: Replayed) -> list[str]:
+    lines = [f"statements of {value.source}: {_asked(value)}"]
+    if value.newly:
+        lines += ["", "what fails newly:", *(line for each in value.newly for line in _failing(each))]
+    elif value.verdict is Verdict.PASS:
+        lines += ["  no statement fails that worked before"]
+    if value.from_start:
+        lines += ["", f"what fails already at {value.first}, so that nothing is known of it:"]
+        lines += [line for each in value.from_start for line in _failing(each)]
+    if value.left_out:
+        some = ", ".join(value.left_out[:_PLACES]) + (", ..." if len(value.left_out) > _PLACES else "")
+        number = count(len(value.left_out), "text")
+        lines += ["", f"left out, for they read or write no rows or cannot be read: {number} ({some})"]
+    return lines
+
+
+def _asked(value: Replayed) -> str:
+    between = f"at {value.first}" if value.first == value.last else f"from {value.first} to {value.last}"
+    return f"{count(value.asked, 'statement')} {between}, planned and not executed"
+
+
+def _failing(each: FailingQuery) -> list[str]:
+    calls = f"  ({count(each.calls, 'call')})" if each.calls > 1 else ""
+    return [f"  {each.text}{calls}", f"    {each.describe()}"]
+
+
+def _suites(values: Iterable[SuiteRun]) -> list[str]:
+    lines = []
+    for suite in values:
+        log = f", all of its output: {suite.log}" if suite.log else ""
+        lines.append(f"tests of {suite.version}: {suite.verdict.name}, {suite.reason} ({duration(suite.seconds)}{log})")
+        if suite.verdict is not Verdict.PASS:
+            lines += [f"  | {line}" for line in suite.output.splitlines()]
+    return lines
 
 
 def _table(head: list[str]) -> list[str]:
@@ -116,7 +186,7 @@ def observed(
 
 def _told(value: Matrix) -> list[str]:
     lines = [f"{' and '.join(names)} need the same: their contracts are equal" for names in value.alike]
-    lines += _how(value)
+    lines += how(value)
     found = breaking(value)
     if found:
         lines += ["", "what breaks, or is not known:", *(f"  {line}" for line in found)]
@@ -130,7 +200,7 @@ def _told(value: Matrix) -> list[str]:
     return lines
 
 
-def _how(value: Matrix) -> list[str]:
+def how(value: Matrix) -> list[str]:
     """Say what was executed and what was predicted."""
     cells = tuple(value.cells())
     decided = [cell for cell in cells if cell.predicted is not Result.UNKNOWN]

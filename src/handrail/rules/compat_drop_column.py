@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import AlterDefault, AlterNullable, DropColumn, DropObject, Verb, WriteRows
 from handrail.model.finding import Finding
+from handrail.model.hazards import deployed
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -25,7 +26,7 @@ from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each column of an older version that the upgrade drops."""
     step = revision.upgrade
     if step is None:
@@ -37,7 +38,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if statement.adds(table, column) or copied(step, table, column) or stands_in(step, table):
             continue
         prepared = _prepared((*revision.earlier, step), step, table, column)
-        yield RULE.at(
+        found = RULE.at(
             step,
             statement,
             what=f"application versions that name {table}.{column} fail once it is dropped",
@@ -49,6 +50,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             severity=Severity.WARNING if prepared else None,
             confidence=Confidence.LOW if prepared else Confidence.HIGH,
         )
+        yield deployed.judged(found, deployed.naming(facts, table, column))
 
 
 def _prepared(steps: tuple[ReviewedStep, ...], last: ReviewedStep, table: str, column: str) -> bool:

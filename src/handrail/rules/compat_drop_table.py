@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import DropTable
 from handrail.model.finding import Finding
+from handrail.model.hazards import deployed
 from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.reviewed import ReviewedRevision
@@ -23,7 +24,7 @@ from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each table of an older version that the upgrade drops."""
     step = revision.upgrade
     if step is None:
@@ -36,7 +37,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         there = step.after.table(table) is not None or stands_in(step, table)
         if there or (known is not None and known.temporary) or copied(step, table):
             continue
-        yield RULE.at(
+        found = RULE.at(
             step,
             statement,
             what=f"application versions that use {table} fail once it is dropped",
@@ -45,6 +46,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             f'op.drop_table("{table}")\n'
             f"where that has happened, say so: # handrail: ignore[{RULE.name}] not used since <version>",
         )
+        yield deployed.judged(found, deployed.naming(facts, table))
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import Action, AddColumn, AlterDefault, AlterNullable, ColumnSpec
 from handrail.model.finding import Finding
+from handrail.model.hazards import deployed
 from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -23,7 +24,7 @@ from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each column that the upgrade adds and that old INSERTs cannot leave out."""
     step = revision.upgrade
     if step is None:
@@ -38,7 +39,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if triggered(step.after, table):
             continue
         last, cause = _last(step, table, name, (statement, action))
-        yield RULE.at(
+        found = RULE.at(
             step,
             last,
             what=f"INSERTs of older versions into {table} fail: they leave out {name}, which is NOT NULL",
@@ -49,6 +50,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             "server_default=...)),\nuntil no version runs that does not know it; then tighten it in a later revision",
             severity=Severity.WARNING if isinstance(cause, AddColumn) else None,
         )
+        yield deployed.judged(found, deployed.leaving_out(facts, table, name))
 
 
 def _required(column: ColumnSpec) -> bool:

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 
 from handrail.model.action import RenameColumn
 from handrail.model.finding import Finding
+from handrail.model.hazards import deployed
 from handrail.model.hazards.table_change import changes, stands_in, triggered
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each column of an older version that the upgrade renames."""
     step = revision.upgrade
     if step is None:
@@ -37,7 +38,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             continue
         known = statement.before.column(table, old)
         type_ = known.type if known is not None and isinstance(known.type, str) else "<type>"
-        yield RULE.at(
+        found = RULE.at(
             step,
             statement,
             what=f"application versions that name {table}.{old} fail once it is {new}",
@@ -46,6 +47,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             f"a trigger that keeps {old} and {new} alike, then copy in batches; in a later release, once no version "
             f'names {old}: op.drop_column("{table}", "{old}")',
         )
+        yield deployed.judged(found, deployed.naming(facts, table, old))
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, name varchar(50))"

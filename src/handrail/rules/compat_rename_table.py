@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import RenameObject, RenameTable
 from handrail.model.finding import Finding
+from handrail.model.hazards import deployed
 from handrail.model.hazards.table_change import changes, stands_in
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
@@ -40,7 +41,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             continue
         columns = ", ".join(c.name for c in known.columns) if known is not None and known.complete else "*"
         writes = "" if facts.engine != "sqlite" else " with INSTEAD OF triggers for writes"
-        yield RULE.at(
+        found = RULE.at(
             step,
             statement,
             what=f"application versions that use {old} fail once it is {new}",
@@ -49,6 +50,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             f'op.execute("CREATE VIEW {old} AS SELECT {columns} FROM {bare(new)}"){writes}\n'
             f"and drop the view once no version uses {old}",
         )
+        yield deployed.judged(found, deployed.naming(facts, old))
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"

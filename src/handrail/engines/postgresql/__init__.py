@@ -18,6 +18,7 @@ from handrail.engines.postgresql import (
     ground,
     locks,
     orphans,
+    plans,
     rights,
     sequences,
     statements,
@@ -27,7 +28,7 @@ from handrail.engines.postgresql import (
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.needs import read_needs
 from handrail.engines.postgresql.session import Sessions
-from handrail.engines.usage import Usage
+from handrail.engines.usage import Plans, Usage
 from handrail.host.secrets import mask
 from handrail.model.needs import Needs
 from handrail.model.session import NOTHING_SETTLED, SessionSettings
@@ -67,6 +68,7 @@ class PostgreSQL:
     locks: Locks = locks
     activity: Activity = activity
     usage: Usage = usage
+    plans: Plans = plans
     rights: Rights = rights
     orphans: Orphans = orphans
     sequences: Sequences = sequences

@@ -34,6 +34,7 @@ from handrail.engines.sqlite import (
     ground,
     locks,
     orphans,
+    plans,
     rights,
     rows,
     sequences,
@@ -46,7 +47,7 @@ from handrail.engines.sqlite import (
 from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.sandbox import open_sandbox
 from handrail.engines.sqlite.session import connect, connected_file
-from handrail.engines.usage import Usage
+from handrail.engines.usage import Plans, Usage
 from handrail.errors import TargetRefused
 from handrail.host.secrets import mask
 from handrail.model.effect import Blocker
@@ -79,6 +80,7 @@ class SQLite:
     locks: Locks = locks
     activity: Activity = activity
     usage: Usage = usage
+    plans: Plans = plans
     rights: Rights = rights
     orphans: Orphans = orphans
     sequences: Sequences = sequences

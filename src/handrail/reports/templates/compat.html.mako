@@ -17,6 +17,29 @@ ${" until " if trouble.healed_by else ", and no revision heals it"}<code>${troub
 % endif
 </ul>
 </%def>
+<%def name="queries(failing, caption)">
+% if failing:
+<table class="breaks">
+<caption>${caption}</caption>
+<thead><tr><th scope="col">Statement</th><th scope="col">Since</th><th scope="col">Until</th><th scope="col">What the server says</th></tr></thead>
+<tbody>
+% for each in failing:
+<tr><th scope="row"><pre><code>${each.text}</code></pre><span class="title muted">${each.place}</span></th><td><code>${each.since}</code>
+% if each.operation:
+<br><span class="muted">${each.operation}</span>
+% endif
+</td><td>
+% if each.healed_by:
+<code>${each.healed_by}</code>
+% else:
+still
+% endif
+</td><td>${each.message}</td></tr>
+% endfor
+</tbody>
+</table>
+% endif
+</%def>
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -24,7 +47,7 @@ ${" until " if trouble.healed_by else ", and no revision heals it"}<code>${troub
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${script_digest}'">
-<title>${matrix.verdict.name}: ${headline}</title>
+<title>${value.verdict.name}: ${headline}</title>
 <style>
 ${css | n}
 </style>
@@ -33,8 +56,11 @@ ${css | n}
 <main>
 <header>
 <p class="over">Handrail: every version of the application at every revision of its database</p>
-<div class="outcome ${matrix.verdict.value}">
-<h1>${badge(matrix.verdict)} ${headline}</h1>
+<div class="outcome ${value.verdict.value}">
+<h1>${badge(value.verdict)} ${headline}</h1>
+% for line in how:
+<p class="muted">${line}.</p>
+% endfor
 % for names in matrix.alike:
 <p>${" and ".join(names)} need the same: their contracts are equal.</p>
 % endfor
@@ -55,6 +81,7 @@ ${css | n}
 </dl>
 </header>
 
+% if value.matrix:
 <section aria-labelledby="matrix-title">
 <h2 id="matrix-title">Matrix</h2>
 <ul class="keys" aria-label="What the marks mean">
@@ -81,7 +108,7 @@ ${css | n}
 % for x, (version, shown) in enumerate(zip(matrix.versions, cells)):
 % if shown.reasons:
 <td class="${shown.classes}" tabindex="0" aria-describedby="why-${y}-${x}"><span class="mark" aria-hidden="true">${shown.mark}</span><span class="hidden">${shown.says}</span>
-<div class="why" role="tooltip" id="why-${y}-${x}"><p><strong>${version}</strong> at <code>${revision}</code>: ${shown.says}</p>${reasons(shown)}</div></td>
+<div class="why" role="tooltip" id="why-${y}-${x}"><p><strong>${version}</strong> at <code>${revision}</code>: ${"; ".join(filter(None, (shown.says, shown.predicted)))}</p>${reasons(shown)}</div></td>
 % else:
 <td class="${shown.classes}"><span class="mark" aria-hidden="true">${shown.mark}</span><span class="hidden">${shown.says}</span></td>
 % endif
@@ -130,6 +157,41 @@ still open
 <p class="none">Nothing breaks, and everything could be exercised.</p>
 % endif
 </section>
+% endif
+% if value.queries:
+
+<section aria-labelledby="queries-title">
+<h2 id="queries-title">Statements of ${value.queries.source}</h2>
+<p>${text.count(value.queries.asked, "statement")} from <code>${value.queries.first}</code> to <code>${value.queries.last}</code>, planned and not executed; their literals are left out.</p>
+${queries(value.queries.newly, "They worked, and fail")}
+${queries(value.queries.from_start, "They fail already at the first revision: nothing is known of them")}
+% if not value.queries.newly:
+<p class="none">No statement fails that worked before.</p>
+% endif
+% if value.queries.left_out:
+<p class="muted">Left out, for it reads or writes no rows, or cannot be read: ${", ".join(value.queries.left_out)}</p>
+% endif
+</section>
+% endif
+% if value.suites:
+
+<section aria-labelledby="tests-title">
+<h2 id="tests-title">Tests</h2>
+<table class="breaks">
+<caption>Each version's own tests, on a migrated database</caption>
+<thead><tr><th scope="col">Version</th><th scope="col">Verdict</th><th scope="col">What became of them</th></tr></thead>
+<tbody>
+% for suite in value.suites:
+<tr><th scope="row">${suite.version}</th><td>${badge(suite.verdict)}</td><td>${suite.reason} (${text.duration(suite.seconds)})
+% if suite.output and suite.verdict is not passed:
+<pre><code>${suite.output}</code></pre>
+% endif
+</td></tr>
+% endfor
+</tbody>
+</table>
+</section>
+% endif
 </main>
 <script>${script | n}</script>
 </body>
