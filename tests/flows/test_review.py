@@ -328,7 +328,22 @@ def test_where_nothing_tells_the_engine_all_are_read_and_the_others_are_never_su
     assert not any(e.told_by for e in found.engines)
     others = [f for f in found.findings if "if it is used" in f.what]
     assert others
-    assert all(f.severity is not Severity.ERROR for f in others)
+    assert all(f.severity is Severity.NOTE for f in others)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'op.execute("CREATE INDEX CONCURRENTLY ix ON users (id)")',
+        'op.execute("ALTER TABLE users ADD CONSTRAINT ck CHECK (id > 0) NOT VALID")',
+        'op.execute("DO $$ BEGIN END $$")',
+    ],
+)
+def test_sql_that_only_one_engine_understands_tells_which_it_is(body: str, tmp_path: Path) -> None:
+    project = Project(tmp_path, engine="")
+    project.revision("a1", _USERS)
+    project.revision("a2", body, parent="a1")
+    assert [(e.name, e.told_by) for e in project.review().engines] == [("postgresql", "the revisions")]
 
 
 def test_the_example_application_has_no_error() -> None:

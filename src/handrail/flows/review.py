@@ -339,12 +339,12 @@ def _of_suppressions(job: _Job, judged: Marks, facts: RuleFacts) -> Iterator[Fin
 
 
 def _doubtful(findings: tuple[Finding, ...], choice: EngineChoice, told: list[Finding]) -> list[Finding]:
-    """Return what is only said of an engine that the project may not use, and is not told yet: never an error."""
+    """Return what is only said of an engine that the project may not use, and is not told yet: notes."""
     known = {(f.rule, f.revision, f.direction, f.place) for f in told}
     return [
         replace(
             finding,
-            severity=Severity.NOTE if finding.severity is Severity.NOTE else Severity.WARNING,
+            severity=Severity.NOTE,
             confidence=Confidence.LOW,
             what=f"on {choice.name}, if it is used: {finding.what}",
         )

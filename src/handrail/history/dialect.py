@@ -14,6 +14,10 @@ _URL = re.compile(r"\b(postgres(?:ql)?|sqlite|mysql|mariadb)(?:\+\w+)?://", re.I
 _WORDS = re.compile(
     r"\bdialects(?:\.| import )(postgresql|sqlite|mysql|mariadb)\b|\b(postgresql|sqlite|mysql|mariadb)_\w+\s*="
 )
+# What only PostgreSQL understands, in SQL that a revision spells out.
+_POSTGRESQL = re.compile(
+    r"\b(?:INDEX\s+CONCURRENTLY|LANGUAGE\s+'?plpgsql|NOT\s+VALID|VALIDATE\s+CONSTRAINT)\b|\bDO\s+\$", re.IGNORECASE
+)
 _ASKS = re.compile(r"\bwith_variant\(|\bdialect\.name\b|\bdialect_name\b")
 _NAMES = {"postgres": "postgresql"}
 #: Dialects that are of another engine.
@@ -60,6 +64,8 @@ def _told(project: Project, revisions: Iterable[Revision]) -> tuple[str, str]:
         return written.pop(), "env.py"
     sources = [revision.source for revision in revisions]
     used = {_name(a or b) for source in sources for a, b in _WORDS.findall(source)}
+    if any(map(_POSTGRESQL.search, sources)):
+        used.add("postgresql")
     # Who asks for the dialect, or has a variant of a type for one, serves several.
     if len(used) == 1 and not any(map(_ASKS.search, sources)):
         return used.pop(), "the revisions"

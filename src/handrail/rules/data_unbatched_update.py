@@ -27,6 +27,7 @@ from handrail.model.verdict import Severity
 _SMALL_ROWS = 10_000
 _NAME = r"\(?[\w.\"]*[a-z_\"][\w.\"]*\)?"
 _JOIN = re.compile(rf"{_NAME} = {_NAME}(?: AND {_NAME} = {_NAME})*", re.IGNORECASE)
+_WITH = re.compile(r"\s*WITH\b", re.IGNORECASE)
 _IS_NULL = re.compile(r"\(?(?:[\w\"]+\.)*\"?(\w+)\"? IS NULL\)?", re.IGNORECASE)
 
 
@@ -59,7 +60,12 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
 
 
 def _only_joins(statement: ReviewedStatement, action: WriteRows) -> bool:
-    """Return whether the condition only says which row of another table goes with each row."""
+    """Return whether the condition only says which row of another table goes with each row.
+
+    What is joined from a WITH is chosen there.
+    """
+    if _WITH.match(statement.statement.sql):
+        return False
     others = [name for name in action.reads if not statement.creates(name)]
     return bool(others) and _JOIN.fullmatch(action.where.strip()) is not None
 
@@ -163,6 +169,18 @@ RULE = Rule(
             op.execute("UPDATE users SET state = states.state FROM states WHERE states.user_id = users.id")
             """,
             flagged=True,
+            engines=frozenset({"postgresql", "sqlite"}),
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, name text)",),
+            body="""
+            op.execute(
+                "WITH nameless AS (SELECT id FROM users WHERE name IS NULL) "
+                "UPDATE users SET name = '?' FROM nameless WHERE users.id = nameless.id"
+            )
+            """,
+            flagged=False,
+            engines=frozenset({"postgresql", "sqlite"}),
         ),
         Example(
             given=(_USERS, "CREATE TABLE states (user_id integer, state varchar(10))"),
@@ -173,6 +191,7 @@ RULE = Rule(
             )
             """,
             flagged=False,
+            engines=frozenset({"postgresql", "sqlite"}),
         ),
     ),
 )
