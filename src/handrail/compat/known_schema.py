@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec, Other
+from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec, Opaque, Other
 from handrail.model.operation import Reading
 from handrail.model.replayed import Replayed, ReplayedTable, bare
 from handrail.model.reviewed import ReviewedStep
@@ -18,6 +20,10 @@ _VALUES = re.compile(r"'((?:[^']|'')*)'")
 #: What is kept beside a table and may refuse or change rows.
 _GUARDS = frozenset({"row security", "partition by", "partition bound", "inherits"})
 _GUARDING = frozenset({"trigger", "rule", "policy"})
+_DDL = re.compile(r"\b(alter|create|drop|rename|grant|revoke)\b", re.IGNORECASE)
+_CALLS = re.compile(r"\b(execute|perform|call)\b", re.IGNORECASE)
+#: What `op` offers that changes no schema.
+_NO_SCHEMA = frozenset({"get_bind", "get_context", "execute", "f", "inline_literal", "bulk_insert", "run_async"})
 #: Statements that no row ever meets.
 _HARMLESS = frozenset({"COMMENT", "ANALYZE", "VACUUM", "CLUSTER", "CREATE STATISTICS", "SET STATISTICS"})
 
@@ -54,24 +60,64 @@ def of_snapshot(snapshot: Snapshot) -> KnownSchema:
 
 
 def of_replayed(state: Replayed, *, certain: bool, engine: str) -> KnownSchema:
-    """Return what the revisions say."""
+    """Return what the revisions say; `certain` is whether each of them was `readable`."""
     objects = state.objects.values()
     return KnownSchema(
         tables=state.tables,
         enums=state.enums,
         views=frozenset(bare(o.name) for o in objects if "view" in o.kind),
         guarded=frozenset(bare(o.table) for o in objects if o.kind in _GUARDING),
-        certain=certain and state.certain,
+        certain=certain,
         self_numbering=engine == "sqlite",
     )
 
 
-def readable(step: ReviewedStep) -> bool:
-    """Return whether all that the step does to the schema is in the schema after it."""
-    if step.reading is not Reading.EXACT:
+def readable(step: ReviewedStep, source: str) -> bool:
+    """Return whether all that the step does to the schema is in the schema after it; `source` is its file's.
+
+    A DO block without a word of DDL or of calls only moves rows. A revision that looks at rows may go on otherwise with
+    others: it counts where every operation and every DDL that its text holds was met.
+    """
+    if step.reading is not Reading.EXACT and not (step.reading is Reading.DATA_DEPENDENT and _all_met(step, source)):
         return False
-    others = [a for s in step.statements for a in s.actions if isinstance(a, Other)]
-    return all(other.what.upper().startswith(tuple(_HARMLESS)) for other in others)
+    for statement in step.statements:
+        for action in statement.actions:
+            if isinstance(action, Other) and not action.what.upper().startswith(tuple(_HARMLESS)):
+                return False
+            if isinstance(action, Opaque) and not _only_rows(statement.statement.sql):
+                return False
+    return True
+
+
+def _only_rows(sql: str) -> bool:
+    code = _VALUES.sub("", sql)
+    return code.lstrip().upper().startswith("DO ") and not _DDL.search(code) and not _CALLS.search(code)
+
+
+def _all_met(step: ReviewedStep, source: str) -> bool:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return False
+    tree.body = [each for each in tree.body if getattr(each, "name", "") != "downgrade"]
+    calls = [
+        node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "op"
+    ]
+    met = Counter(operation.name for operation in step.operations)
+    asked = Counter(name for name in calls if name not in _NO_SCHEMA)
+    texts = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    told = " ".join(_plain(statement.statement.sql) for statement in step.statements)
+    ddl = [text for text in texts[1:] if _DDL.search(text)]  # the first one is the docstring
+    return all(met[name] >= times for name, times in asked.items()) and all(_plain(text) in told for text in ddl)
+
+
+def _plain(sql: str) -> str:
+    return " ".join(sql.split()).rstrip("; ")
 
 
 def _table(table: Table) -> ReplayedTable:

@@ -52,10 +52,13 @@ _ORDINARY = frozenset(
 _WRITTEN = frozenset(
     {"inet", "cidr", "macaddr", "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange", "tsvector"}
 )
+#: What is never the name of an enum's value.
+_NO_TEXT = frozenset({Family.INTEGER, Family.NUMERIC, Family.FLOAT, Family.BOOLEAN, Family.BINARY})
 #: Base types that no value of that family goes into, whatever it is.
 _REFUSING: Mapping[Family, frozenset[str]] = {
     Family.INTEGER: frozenset({"boolean", "uuid", "date", "timestamp without time zone", "jsonb", "bytea"}),
     Family.STRING: frozenset({"integer", "bigint", "smallint", "boolean", "uuid", "numeric", "jsonb", "bytea", "date"}),
+    Family.ENUM: frozenset({*_BITS, "boolean", "uuid", "date", "numeric", "jsonb"}),
     Family.BOOLEAN: frozenset({"integer", "bigint", "smallint", "uuid", "date", "numeric"}),
 }
 
@@ -117,6 +120,8 @@ class Outlook:
         text = str(spec.type)
         values = self._enum(text)
         if values is not None:
+            if column.type.family in _NO_TEXT:
+                return Result.WRITE_FAILS
             if column.type.family is not Family.ENUM or not column.type.native:
                 return Result.UNKNOWN
             return Result.WORKS if set(column.type.values) <= set(values) else Result.WRITE_FAILS

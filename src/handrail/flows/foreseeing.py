@@ -12,6 +12,7 @@ from handrail.flows.ports import Ports
 from handrail.history import graph as graphs
 from handrail.history import reading
 from handrail.history.dialect import OLDEST
+from handrail.history.graph import Graph
 from handrail.history.reading import Read
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Matrix
@@ -24,7 +25,7 @@ def foreseen(ports: Ports, chosen: tuple[AppVersion, ...], *, every_pair: bool, 
     graph = graphs.whole(ports.graph)
     major = OLDEST[ports.engine.name]
     read = reading.read(ports.project, graph, engine=ports.engine, server_major=major, env=ports.env)
-    schemas = _schemas(read, ports.engine.name)
+    schemas = _schemas(read, graph, ports.engine.name)
     sight, there = Foresight(), {v.name: frozenset(v.revisions) for v in chosen}
     order = [revision.id for revision in reversed(list(graph.walk()))]
     for place, revision in enumerate(order):
@@ -43,12 +44,12 @@ def foreseen(ports: Ports, chosen: tuple[AppVersion, ...], *, every_pair: bool, 
     return replace(assembly.matrix(), executed=False, reason=reason)
 
 
-def _schemas(read: Read, engine: str) -> dict[str, KnownSchema]:
+def _schemas(read: Read, graph: Graph, engine: str) -> dict[str, KnownSchema]:
     """Return the schema after each revision; none is certain after one that could not be read to its end."""
     schemas: dict[str, KnownSchema] = {}
     certain = True
     for revision, step in read.upgrades.items():
-        certain = certain and readable(step)
+        certain = certain and readable(step, graph.revisions[revision].source)
         schemas[revision] = of_replayed(step.after, certain=certain, engine=engine)
     return schemas
 
