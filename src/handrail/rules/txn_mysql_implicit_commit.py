@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from handrail.model import action as act
 from handrail.model.action import Action
 from handrail.model.finding import Finding
-from handrail.model.hazards.bystander import others_use, weight
+from handrail.model.hazards.bystander import others_use
 from handrail.model.operation import StatementKind
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -47,15 +47,17 @@ class _Change:
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
-    """One finding for each function that may fail after a part of it was committed."""
-    for step in revision.steps:
-        changes = [change for statement in step.statements if (change := _change(statement)) is not None]
-        for number, later in enumerate(changes):
-            first = next((change for change in changes[:number] if change.committed_by(later)), None)
-            # What is done to a table made here meets no rows and no locks: it hardly fails.
-            if first is not None and later.old:
-                yield _finding(step, first, later)
-                break
+    """One finding where the upgrade may fail after a part of it was committed."""
+    step = revision.upgrade
+    if step is None:
+        return
+    changes = [change for statement in step.statements if (change := _change(statement)) is not None]
+    for number, later in enumerate(changes):
+        first = next((change for change in changes[:number] if change.committed_by(later)), None)
+        # What is done to a table made here meets no rows and no locks: it hardly fails.
+        if first is not None and later.old:
+            yield _finding(step, first, later)
+            return
 
 
 def _change(statement: ReviewedStatement) -> _Change | None:
@@ -138,7 +140,6 @@ def _finding(step: ReviewedStep, first: _Change, later: _Change) -> Finding:
         fix="move the rows into a revision of their own"
         if later.data
         else "move the second change into a revision of its own; several of one table can be one ALTER TABLE",
-        severity=weight(step, RULE.severity),
     )
 
 
