@@ -558,3 +558,20 @@ def cpu_s(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
+
+
+def test_what_is_below_a_revision_is_told_oldest_first(tmp_path: Path) -> None:
+    line = write(tmp_path / "line", **chain("a1", "b2", "c3"))
+    assert [line.below(i) for i in ("a1", "b2", "c3")] == [(), ("a1",), ("a1", "b2")]
+
+    branched = write(
+        tmp_path / "branched",
+        a=text("a1"),
+        b=text("b2", "a1"),
+        c=text("c3", "a1"),
+        d=text("d4", ("b2", "c3")),
+        e=text("e5", "a1", depends_on="b2"),
+    )
+    assert branched.below("b2") == ("a1",)
+    assert branched.below("e5") == ("a1", "b2")
+    assert (branched.below("d4")[0], {*branched.below("d4")}) == ("a1", {"a1", "b2", "c3"})

@@ -290,17 +290,12 @@ def _old(ports: ReviewPorts) -> frozenset[str]:
 
 
 def _revisions(graph: Graph, selection: Selection, read: Read, marks: Marks) -> Iterator[ReviewedRevision]:
-    order = [revision.id for revision in reversed(list(graph.walk()))]
-    upgrades = tuple(read.upgrades[id_] for id_ in order)
-    number = {id_: position for position, id_ in enumerate(order)}
     for id_ in selection.revisions:
-        below = graph.applied((id_,)) - {id_}
-        line = len(below) == number[id_]  # all that comes before it in the order is below it
         yield ReviewedRevision(
             revision=graph.revisions[id_],
             upgrade=read.upgrades[id_],
             downgrade=read.downgrades[id_],
-            earlier=upgrades[: number[id_]] if line else tuple(read.upgrades[i] for i in order if i in below),
+            earlier=tuple(read.upgrades[below] for below in graph.below(id_)),
             suppressions=marks[id_],
         )
 

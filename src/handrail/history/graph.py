@@ -76,7 +76,14 @@ class Graph:
 
     def walk(self) -> Iterator[Revision]:
         """Yield every revision before its parents and dependencies, in the order of `alembic history`."""
-        return (self.revisions[identity] for identity in structure.walk(self.revisions))
+        return (self.revisions[identity] for identity in reversed(self._order))
+
+    def below(self, revision_id: str) -> tuple[str, ...]:
+        """Return the ids of all that must be applied before it, oldest first; KeyError as `children`."""
+        if self._is_line:
+            return self._order[: self._number[revision_id]]
+        found = self.applied(self.needs(revision_id))
+        return tuple(identity for identity in self._order if identity in found)
 
     def with_revision(self, revision: Revision) -> Graph:
         """Return the graph with a revision known from elsewhere, in place of the file of the same id or path."""
@@ -102,6 +109,19 @@ class Graph:
         """
         ids = paths.downgrade(revision_map(self), self.revisions, current, target)
         return tuple(self.revisions[identity] for identity in ids)
+
+    @cached_property
+    def _order(self) -> tuple[str, ...]:
+        return tuple(reversed(structure.walk(self.revisions)))
+
+    @cached_property
+    def _number(self) -> dict[str, int]:
+        return {identity: position for position, identity in enumerate(self._order)}
+
+    @cached_property
+    def _is_line(self) -> bool:
+        needed = [(), *((identity,) for identity in self._order)]
+        return all(self._needs[identity] == before for identity, before in zip(self._order, needed, strict=False))
 
     @cached_property
     def _children(self) -> dict[str, tuple[str, ...]]:

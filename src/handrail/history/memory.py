@@ -119,7 +119,7 @@ class Memory:
 
     @cached_property
     def _folders(self) -> Sequence[Path]:
-        return (*self.project.prepend_sys_path, self.project.root, self.project.root / "src")
+        return self.project.code_folders
 
     @cached_property
     def _name(self) -> str:

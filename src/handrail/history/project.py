@@ -53,6 +53,14 @@ class Project:
         """The file that Alembic runs to connect and configure."""
         return self.script_location / "env.py"
 
+    @property
+    def code_folders(self) -> tuple[Path, ...]:
+        """The folders that the project's own modules are imported from, that of the package around env.py last."""
+        package = self.script_location
+        while (package / "__init__.py").is_file() and package.parent != package:
+            package = package.parent
+        return (*self.prepend_sys_path, self.root, self.root / "src", package)
+
     def option(self, name: str) -> str | None:
         """Return one setting, None where it is not set."""
         return next((value for key, value in self.options if key == name), None)

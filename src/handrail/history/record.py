@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -138,7 +137,7 @@ def study(
     id, else what the steps before it have made.
     """
     nodes = revision_map(graph)
-    folders = (*project.prepend_sys_path, project.root, project.root / "src", _above_package(project.script_location))
+    folders = project.code_folders
     acts = [
         act for act in _acts(nodes, steps, heads, version_table_exists=True) if only is None or act.revision.id in only
     ]
@@ -345,13 +344,6 @@ def _with_doubt(recorded: RecordedRevision, doubts: list[str]) -> RecordedRevisi
     if recorded.reading is Reading.FAILED:
         return replace(recorded, reason=f"{recorded.reason}; it {doubts[0]}")
     return replace(recorded, reading=Reading.DATA_DEPENDENT, reason=f"it {doubts[0]}")
-
-
-def _above_package(folder: Path) -> Path:
-    """Return the folder from which the package that a folder belongs to is imported."""
-    while (folder / "__init__.py").is_file() and folder.parent != folder:
-        folder = folder.parent
-    return folder
 
 
 def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
