@@ -349,8 +349,11 @@ def _doubtful(findings: tuple[Finding, ...], choice: EngineChoice, told: list[Fi
 
 
 def _once(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Return each finding once; what is said of several engines in the same words is one."""
-    return tuple(dict.fromkeys(findings))
+    """Return each finding once: what is said of several engines, or of several statements of a line, is one."""
+    once: dict[Finding, Finding] = {}
+    for finding in findings:
+        once.setdefault(replace(finding, statement=None), finding)
+    return tuple(once.values())
 
 
 def _ordered(findings: tuple[Finding, ...], selection: Selection) -> tuple[Finding, ...]:
