@@ -1,4 +1,4 @@
-"""For the tests of projects that use Handrail: a real PostgreSQL, an empty database for each test, a count, `--handrail`.
+"""For the tests of projects that use Handrail: PostgreSQL, an empty database for each test, a count, `--handrail`.
 
 `pytest --handrail` adds a test for each revision that `handrail review` looks at.
 
