@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -135,3 +136,65 @@ def test_fails(): assert False
     command = scratch_project(tmp_path, test)
     shutil.copy(CONFTEST, tmp_path)
     assert run(command, tmp_path).returncode == 0
+
+
+_REVISION = """
+from alembic import op
+
+revision = "{id}"
+down_revision = {parent}
+
+
+def upgrade():
+    {body}
+
+
+def downgrade():
+    op.execute("DROP TABLE IF EXISTS users")
+"""
+
+
+def migrations(folder: Path) -> None:
+    """Two revisions for PostgreSQL: one makes a table, the next an index that keeps writers waiting."""
+    versions = folder / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (folder / "migrations" / "env.py").write_text('URL = "postgresql://nobody@nowhere.invalid/app"\n')
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
+    made = 'op.execute("CREATE TABLE users (id integer PRIMARY KEY, email text)")'
+    index = 'op.create_index("ix_users_email", "users", ["email"])'
+    (versions / "a1_make_users.py").write_text(_REVISION.format(id="a1", parent=None, body=made))
+    (versions / "a2_index_users.py").write_text(_REVISION.format(id="a2", parent="'a1'", body=index))
+
+
+def test_each_revision_is_a_test_and_fails_with_its_findings(tmp_path: Path) -> None:
+    migrations(tmp_path)
+    command = scratch_project(tmp_path, "def test_own(): pass\n")
+    done = run([*command, "--handrail", "-v"], tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"a1 PASSED", done.stdout), done.stdout
+    assert re.search(r"a2 FAILED", done.stdout), done.stdout
+    assert "test_own PASSED" in done.stdout
+    assert "a2_index_users.py:9: error lock-index-create: index ix_users_email" in done.stdout
+    assert "postgresql_concurrently=True" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_without_the_option_no_revision_is_a_test(tmp_path: Path) -> None:
+    migrations(tmp_path)
+    done = run(scratch_project(tmp_path, "def test_own(): pass\n"), tmp_path)
+    assert "1 passed" in done.stdout
+
+
+def test_the_level_comes_from_the_settings_of_pytest_or_the_command(tmp_path: Path) -> None:
+    migrations(tmp_path)
+    command = scratch_project(tmp_path, "")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nhandrail_fail_on = note\n")
+    assert "2 failed" in run([*command, "--handrail"], tmp_path).stdout
+    assert "1 failed, 1 passed" in run([*command, "--handrail", "--handrail-fail-on", "error"], tmp_path).stdout
+
+
+def test_a_folder_without_migrations_is_a_mistake_with_a_way_out(tmp_path: Path) -> None:
+    done = run([*scratch_project(tmp_path, "def test_own(): pass\n"), "--handrail"], tmp_path)
+    assert done.returncode == 4
+    assert "alembic" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,7 +1,9 @@
-"""For the tests of projects that use Handrail: a real PostgreSQL, an empty database for each test, and a count.
+"""For the tests of projects that use Handrail: PostgreSQL, an empty database for each test, a count, `--handrail`.
+
+`pytest --handrail` adds a test for each revision that `handrail review` looks at.
 
 pytest loads this module in every run of every project it is installed in, so at module level it imports the standard
-library and pytest only; everything else is imported by the fixture that needs it.
+library and pytest only; everything else is imported by what needs it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ import pytest
 
 if TYPE_CHECKING:
     from handrail.engines.postgresql.server import Server
+    from handrail.model.finding import Finding
+    from handrail.model.review import Review
+
+_LEVELS = ("error", "warning", "note")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,6 +57,86 @@ class _Count:
         counts = {"ran": len(self._ran), "failed": len(self._failed), "skipped": len(self._skipped)}
         with self._place.open("a", encoding="utf-8") as file:
             file.write(json.dumps(counts) + "\n")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the review of the revisions."""
+    group = parser.getgroup("handrail")
+    group.addoption("--handrail", action="store_true", help="Review the Alembic revisions: a test for each.")
+    group.addoption("--handrail-directory", metavar="PATH", help="The project's folder; default: pytest's rootdir.")
+    group.addoption("--handrail-fail-on", choices=_LEVELS, help="Fail from this severity on; default: error.")
+    parser.addini("handrail_fail_on", "Severity from which on a reviewed revision fails.", default="error")
+
+
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add a test for each revision that is reviewed, after the project's own."""
+    if not config.getoption("--handrail"):
+        return
+    level = config.getoption("--handrail-fail-on") or config.getini("handrail_fail_on")
+    if level not in _LEVELS:
+        raise pytest.UsageError(f"handrail_fail_on is {level!r}, and one of {', '.join(_LEVELS)} is meant")
+    root = Path(config.getoption("--handrail-directory") or config.rootpath).resolve()
+    items += _revisions(session, root, str(level))
+
+
+def _revisions(session: pytest.Session, root: Path, level: str) -> Iterator[pytest.Item]:
+    from handrail.errors import HandrailError  # noqa: PLC0415 - only where revisions are reviewed
+    from handrail.flows.ports import review_ports  # noqa: PLC0415 - see above
+    from handrail.flows.review import ReviewRequest, review  # noqa: PLC0415 - see above
+
+    try:
+        found = review(review_ports(root), ReviewRequest())
+    except HandrailError as error:
+        raise pytest.UsageError(f"handrail: {error.what}: {error.why}; {error.fix}") from error
+    collector = _Reviewed.from_parent(session, name="handrail", path=root)
+    names = (*found.revisions, *([""] if any(not f.revision for f in found.findings) else []))
+    for revision in names:
+        yield ReviewedRevision.from_parent(collector, name=revision or "history", found=found, level=level)
+
+
+class _Reviewed(pytest.Collector):
+    """What the tests of the revisions stand under."""
+
+    def collect(self) -> list[pytest.Item]:
+        """Return nothing more: its tests are added by themselves."""
+        return []
+
+
+class UnsafeRevision(Exception):
+    """The findings that make a revision fail."""
+
+
+class ReviewedRevision(pytest.Item):
+    """One revision; it fails with the findings at or above the level, and shows the others beside a failure."""
+
+    def __init__(self, *, found: Review, level: str, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]  # pytest's own: name and parent
+        self._found = found
+        self._level = level
+
+    def _mine(self) -> tuple[Finding, ...]:
+        revision = "" if self.name == "history" else self.name
+        return tuple(f for f in self._found.findings if f.revision == revision)
+
+    def runtest(self) -> None:
+        """Raise UnsafeRevision where a finding is severe enough."""
+        from handrail.model.verdict import Severity  # noqa: PLC0415 - pytest loads this module everywhere
+
+        severe = self._found.at_least(Severity(self._level))
+        if any(finding in severe for finding in self._mine()):
+            raise UnsafeRevision
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # noqa: ARG002 - pytest's signature
+        """Return the findings as `handrail review` prints them."""
+        from handrail.reports import review_text  # noqa: PLC0415 - see above
+
+        if not isinstance(excinfo.value, UnsafeRevision):
+            return str(excinfo.value)
+        return "\n\n".join("\n".join(review_text.told(f, self._found, self.path)) for f in self._mine())
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return what pytest shows above a failure."""
+        return self.path, None, f"handrail review: {self.name}"
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,3 +203,25 @@ def test_the_pages_of_the_rules_are_what_the_rules_say() -> None:
     done = subprocess.run([sys.executable, tool, "--check"], check=False, capture_output=True, text=True)
     assert done.stdout == ""
     assert done.returncode == 0
+
+
+def test_html_is_one_page_that_needs_nothing_else_and_runs_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = 'op.drop_table("<script>alert(1)</script>")'
+    (project / "migrations" / "versions" / "a3_drop.py").write_text(_REVISION.format(id="a3", parent="'a2'", body=body))
+    status, page = review(project, capsys, "--format", "html", "--all")
+    assert status == 1
+    assert page.startswith("<!DOCTYPE html>")
+    assert "lock-index-create" in page
+    assert "a2_index.py:13" in page
+    assert "read exactly" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"(src|href)=\"(?!#)", page)
+    assert page.count("<h1>") == 1
+
+
+def test_html_says_that_nothing_was_executed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = review(project, capsys, "a1", "--format", "html", "--static")[1]
+    assert "only the files&#39; text was reviewed" in page

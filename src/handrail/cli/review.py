@@ -50,7 +50,7 @@ from handrail.model.verdict import Severity
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "json", "sarif", "github", "gitlab", "junit", "markdown"]),
+    type=click.Choice(["text", "json", "sarif", "github", "gitlab", "junit", "markdown", "html"]),
     default="text",
     help="How to print the result.",
 )
@@ -104,6 +104,10 @@ def _shown(found: Review, format_: str, root: Path) -> str:
             return review_json.document(found, root)
         case "sarif":
             return sarif.document(found, root, flow.pages())
+        case "html":
+            from handrail.reports import review_html  # noqa: PLC0415 - brings Mako
+
+            return review_html.page(found, root)
         case "text":
             return review_text.report(found, root)
         case _:

@@ -20,7 +20,7 @@ def report(found: Review, root: Path) -> str:
     """Return the findings in the order of the history, then what was read."""
     lines: list[str] = []
     for finding in found.findings:
-        lines += [*_finding(finding, found, root), ""]
+        lines += [*told(finding, found, root), ""]
     lines += [f"note: {note}" for note in found.notes]
     lines += review_facts.standing(found)
     lines.append(summary(found))
@@ -34,7 +34,8 @@ def shown(file: str, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
 
 
-def _finding(finding: Finding, found: Review, root: Path) -> Iterator[str]:
+def told(finding: Finding, found: Review, root: Path) -> Iterator[str]:
+    """Yield one finding: where, what, the line of source with a caret, why, and what to write instead."""
     place = finding.place
     where = f"{shown(place.file, root)}:{place.line}: " if place else ""
     sure = "" if finding.confidence is Confidence.HIGH else " (not sure)"
