@@ -96,7 +96,7 @@ def test_a_blocked_lock_names_its_holder_and_stalls_nobody(shown: str) -> None:
 def test_a_breaking_revision_appears_in_the_count_of_errors_and_its_rollback_ends_them(shown: str) -> None:
     part = _part(shown, 6)
     assert "error compat-rename-column" in part
-    assert re.search(r"v2: read fails on players since d00dfeed0010", part)
+    assert re.search(r"v2: read fails on players\.form since d00dfeed0010", part)
     assert re.search(r"with the new column name .* [1-9]\d* failed \(\d+ UndefinedColumn\)", part)
     assert re.search(r"after the rollback .* none failed", part)
 

@@ -24,7 +24,7 @@ _RELEASED = "59c0d7e8b4f1"  # the schema that v2 shipped with
 _HEAD = "8ce6b1d49f37"
 _DATABASES = {"development": "htstatus", "staging": "htstatus_staging", "production": "htstatus_production"}
 _WARM_UP_S = 2
-_REPORT_S = 5
+_REPORT_S = 8
 _LOOK_S = 3
 
 _RENAME = '''\

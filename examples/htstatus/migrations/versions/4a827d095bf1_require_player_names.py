@@ -25,6 +25,7 @@ WITH nameless AS (
 UPDATE players
 SET first_name = coalesce(players.first_name, '?'), last_name = coalesce(players.last_name, '?')
 FROM nameless WHERE players.ht_id = nameless.ht_id AND players.data_date = nameless.data_date
+AND (players.first_name IS NULL OR players.last_name IS NULL)
 """
 PUT_BACK = """
 WITH nameless AS (
