@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent, indent
 
-import mariadb
+import mariadb_server
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -140,7 +140,7 @@ def place(engine: str, request: pytest.FixtureRequest, name: str, file: str) -> 
         yield make_url(f"sqlite:///{request.getfixturevalue('tmp_path') / file}.db")
         return
     if engine == "mysql":
-        with mariadb.fresh_database() as fresh:
+        with mariadb_server.fresh_database() as fresh:
             yield fresh
         return
     url = request.getfixturevalue("shared_postgresql_url")
@@ -175,7 +175,7 @@ def migrate(folder: Path, url: URL, target: str, monkeypatch: pytest.MonkeyPatch
 
 def schema(url: URL) -> Snapshot:
     if url.get_backend_name() == "mysql":
-        return mariadb.snapshot(url)
+        return mariadb_server.snapshot(url)
     engine = for_url(url)
     with engine.connect(Purpose.READ) as conn:
         return engine.catalog.snapshot(conn)

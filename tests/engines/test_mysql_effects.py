@@ -100,9 +100,9 @@ def scene() -> Replayed:
 
 @pytest.fixture(scope="module")
 def conn() -> Iterator[Connection]:
-    import mariadb  # noqa: PLC0415 - a module of the tests, found once they run
+    import mariadb_server  # noqa: PLC0415 - a module of the tests, found once they run
 
-    with mariadb.fresh_database() as url, create_engine(url, poolclass=NullPool).connect() as found:
+    with mariadb_server.fresh_database() as url, create_engine(url, poolclass=NullPool).connect() as found:
         yield found
 
 

@@ -173,7 +173,7 @@ def _ended(value: EnvironmentStatus) -> str:
     """How the last run ended, for one that the journal knows."""
     if not value.cut_off:
         return value.last_run.state.value if value.last_run else ""
-    return "was cut off" if value.interrupted else "was cut off, and left nothing that is to be resumed"
+    return "was cut off" if value.interrupted else "was cut off, and left nothing half done"
 
 
 def _pending(pending: tuple[Revision, ...]) -> Iterator[str]:
