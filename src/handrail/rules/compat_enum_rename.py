@@ -20,7 +20,7 @@ from handrail.model.finding import Finding
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.verdict import Severity
+from handrail.model.verdict import Confidence, Severity
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
@@ -43,10 +43,26 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                     f"    op.execute(\"ALTER TYPE {name} ADD VALUE '{new}'\")\n"
                     f"then write {new!r} from the next release on, and leave {value!r} where it is",
                 )
+            case RenameObject(kind="type", name=name) if _unseen(step, statement, name):
+                yield RULE.at(
+                    step,
+                    statement,
+                    what=f"application versions that cast to {name} fail once it has another name",
+                    why="drivers cast bound parameters to the type",
+                    fix=f"leave the name {name}",
+                    severity=Severity.WARNING,
+                    confidence=Confidence.LOW,
+                )
             case RenameObject(kind="type", name=name) | DropObject(kind="type", name=name) if bare(name) not in made:
                 yield from _of_type(step, statement, bare(name))
             case _:
                 pass
+
+
+def _unseen(step: ReviewedStep, statement: ReviewedStatement, name: str) -> bool:
+    """Return whether a type that the history does not show gets another name, and none takes its place."""
+    known = bare(name) in statement.before.enums or ("type", bare(name)) in statement.before.objects
+    return not known and bare(name) not in step.after.enums
 
 
 def _of_type(step: ReviewedStep, statement: ReviewedStatement, name: str) -> Iterator[Finding]:
@@ -140,6 +156,11 @@ RULE = Rule(
             op.execute("ALTER TYPE mood RENAME VALUE 'ok' TO 'fine'")
             """,
             flagged=False,
+        ),
+        Example(
+            body='op.execute("ALTER TYPE mood RENAME TO feeling")',
+            flagged=True,
+            not_run="its type was made elsewhere",
         ),
     ),
 )
