@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,11 @@ ALLOWED_SKIPS = frozenset(
 _refused_skips: list[str] = []
 
 
+_cache = tempfile.TemporaryDirectory(prefix="handrail-test-cache-")
+
+
 def pytest_configure() -> None:
+    os.environ["HANDRAIL_CACHE"] = _cache.name  # what the person has who runs the tests is left alone
     if os.environ.get("HANDRAIL_DIE_WITH_PARENT") == "1":
         die_with_parent()
 

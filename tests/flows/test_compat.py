@@ -387,7 +387,7 @@ def test_of_several_operations_the_one_that_did_it_is_named_and_what_is_hidden_g
 def test_since_takes_over_what_nothing_has_changed_for(pg_bench: Workbench, tmp_path: Path) -> None:
     bench = versioned(pg_bench)
     bench.revision("aaa2", "aaa1", 'op.alter_column("users", "nick", nullable=False)')
-    kept = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    kept = {"HANDRAIL_CACHE": str(tmp_path / "cache")}
 
     def asked(*arguments: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(bench.run("compat", "--format", "json", *arguments, env=kept).stdout)

@@ -282,6 +282,7 @@ def test_what_is_remembered_is_told_without_sqlalchemy_and_alembic(project: Proj
 def test_no_cache_keeps_nothing(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.delenv("HANDRAIL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
 
     main(["review", "--all", "--no-cache", "-C", str(project.root)])

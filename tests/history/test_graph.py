@@ -103,6 +103,7 @@ def test_every_way_of_writing_the_identity_is_read(lines: str, parents: tuple[st
         ("revision = 'b'\ndown_revision = 'a'\ndown_revision += 'b'", 3, "not set plainly"),
         ("revision = 'b'\n*_, down_revision = parents", 2, "not set plainly"),
         ("revision = 'b'", None, "no down_revision"),
+        ("revision = 'heads'; down_revision = None", None, "a place in the history"),
         ("revision = None\ndown_revision = None", None, "not a text"),
         ("revision = 'a@b'\ndown_revision = None", None, "refuses"),
         ("revision = 'b'\ndef upgrade(:\n", 2, "invalid syntax"),

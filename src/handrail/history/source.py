@@ -21,6 +21,8 @@ _FUNCTIONS = ("upgrade", "downgrade")
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py")
 #: Alembic refuses these in an id. Source: alembic/script/revision.py, _revision_illegal_chars.
 _ILLEGAL = frozenset("@-+:")
+#: As targets these mean something else, and such a revision is never found. Source: _resolve_revision_number there.
+_TAKEN = frozenset({"base", "head", "heads"})
 
 #: Statements that cannot set a name of the module, or only one that is plainly seen.
 _HIDES_NOTHING = (
@@ -192,6 +194,8 @@ def _id(values: dict[str, _Value], path: Path) -> str | None:
         raise _Unreadable("it has a revision, but no down_revision")
     if illegal := _ILLEGAL.intersection(identity):
         raise _Unreadable(f"the revision id {identity} has {' '.join(sorted(illegal))} in it, which Alembic refuses")
+    if identity in _TAKEN:
+        raise _Unreadable(f"the revision id {identity} is what Alembic calls a place in the history")
     return identity
 
 

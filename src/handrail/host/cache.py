@@ -65,11 +65,13 @@ NO_CACHE = Cache(folder=None)
 
 
 def user_cache() -> Cache:
-    """Return the cache of this account: XDG_CACHE_HOME/handrail, else ~/.cache/handrail.
+    """Return the cache of this account: HANDRAIL_CACHE, else XDG_CACHE_HOME/handrail, else ~/.cache/handrail.
 
     Source: https://specifications.freedesktop.org/basedir-spec/latest/ (a relative path is to be ignored).
     """
-    given = os.environ.get("XDG_CACHE_HOME", "")
+    own, given = (os.environ.get(name, "") for name in ("HANDRAIL_CACHE", "XDG_CACHE_HOME"))
+    if Path(own).is_absolute():
+        return Cache(folder=Path(own))
     if Path(given).is_absolute():
         return Cache(folder=Path(given, "handrail"))
     try:
