@@ -353,3 +353,12 @@ def test_the_example_application_has_no_error() -> None:
     upgrades = [c for c in found.coverage if c.direction is Direction.UPGRADE]
     # Whose hashes no SQL can make.
     assert [c.revision for c in upgrades if c.reading is not Reading.EXACT] == ["9df7c25ea046"]
+
+
+def test_a_missing_header_is_a_note_until_the_project_has_settings(project: Project) -> None:
+    project.revision("a1", _USERS)
+    [before] = of(project.review(), "hdr-missing")
+    settings = '[environments.main]\nurl = "sqlite:///absent.db"\n'
+    (project.root / "handrail.toml").write_text(settings)
+    [after] = of(project.review(), "hdr-missing")
+    assert (before.severity, after.severity) == (Severity.NOTE, Severity.WARNING)

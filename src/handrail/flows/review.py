@@ -168,6 +168,7 @@ def _facts(job: _Job, choice: EngineChoice, known: Known | None) -> RuleFacts:
         counted=known.counted if known is not None else {},
         deployed=(registered.models if job.request.environment else registered.models_here)(job.ports.settings),
         rules=frozenset(registry.rules()),
+        settled=bool(job.ports.settings.environments),
     )
 
 
@@ -232,7 +233,7 @@ def _memory(job: _Job, choice: EngineChoice, facts: RuleFacts) -> Memory | None:
         project=job.ports.project,
         graph=job.graph,
         engine=f"{choice.spoken} {choice.server_major}",
-        context=digest(*names, "", *sorted(job.on.old), str(facts.engine_assumed), _told(facts)),
+        context=digest(*names, "", *sorted(job.on.old), str(facts.engine_assumed), str(facts.settled), _told(facts)),
     )
 
 

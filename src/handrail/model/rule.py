@@ -27,7 +27,8 @@ class RuleFacts:
     `engine_assumed` is whether nothing tells which engine the project runs on. `sizes` are rows per table, `bytes` what
     a table takes without its indexes, where that is known; `deployed` what the models of each deployed version have, as
     columns by table, UNKNOWN without a registered version. `counted` is what counting the rows has said that pending
-    statements may fail on. `rules` are the names of all rules.
+    statements may fail on. `rules` are the names of all rules. `settled` is whether the project has settings of
+    Handrail's: before that nobody has agreed to write headers.
     """
 
     engine: str
@@ -39,6 +40,7 @@ class RuleFacts:
     deployed: Mapping[str, Mapping[str, frozenset[str]]] | Unknown = UNKNOWN
     counted: Mapping[Demand, Counted] = field(default_factory=lambda: MappingProxyType({}))
     rules: frozenset[str] = frozenset()
+    settled: bool = True
 
     def rows(self, table: str) -> int | Unknown:
         """Return how many rows that table has in the environment, UNKNOWN where that is not known."""

@@ -6,7 +6,8 @@ Why: whoever runs it at night, or has to decide whether to undo it, reads this h
 not written down anywhere else.
 
 The safe way: fill in the header, as `handrail new` writes it. A revision that only joins branches, and an empty
-first one, need none. Revisions up to `rules_from` are left alone.
+first one, need none. Revisions up to `rules_from` are left alone. In a project without
+settings of Handrail's, where nobody has agreed to write headers yet, it is a note.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding where the file has no header at all; a header that lacks some fields is `hdr-incomplete`."""
     header = revision.revision.header
     if header.impact or header.risk or header.rollback or header.testing or only_joins(revision):
@@ -32,6 +33,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         fix=f"begin the docstring with\n{header.purpose or 'Purpose in one line.'}\n\n"
         "Impact: which tables change, and who notices\nRisk: Low, Medium or High - and why\n"
         "Rollback: Simple, Complex or Requires manual intervention - and how\nTesting: what was run, on which data",
+        severity=None if facts.settled else Severity.NOTE,
     )
 
 
