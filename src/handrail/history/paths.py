@@ -82,7 +82,7 @@ def _check(revisions: Mapping[str, Revision], current: tuple[str, ...], spec: st
         if identity not in revisions:
             raise HistoryBroken(
                 what=f"the database is at revision {identity}, which no file defines",
-                why=f"{len(revisions)} revisions were read{structure.near(identity, revisions)}",
+                why=f"revisions read: {len(revisions)}{structure.near(identity, revisions)}",
                 fix=f"check out the version of the project that has {identity}; to see what is here: handrail history",
             )
     if ":" in spec:
@@ -152,6 +152,6 @@ def _unknown(name: str, revisions: Mapping[str, Revision]) -> HistoryBroken:
         )
     return HistoryBroken(
         what=f"there is no revision or branch {name!r}",
-        why=f"{len(revisions)} revisions were read{structure.near(name, revisions)}",
+        why=f"revisions read: {len(revisions)}{structure.near(name, revisions)}",
         fix="see what there is: handrail history",
     )
