@@ -66,7 +66,7 @@ def test_versions_that_are_connected_are_listed_with_who_wrote_and_kept(project:
         application(project.url, "htstatus", "v1", "insert into users (nick) values ('secret')"),
         application(project.url, "htstatus", "v1", "select 1"),
         application(project.url, "digest", "v0", "select 1"),
-        sa.create_engine(url).connect() as person,
+        sa.create_engine(url, poolclass=sa.NullPool).connect() as person,
     ):
         person.exec_driver_sql("select 1")
         done = project.run("versions", "observed")

@@ -127,7 +127,7 @@ def test_tests_of_another_kind_are_counted_by_their_junit_file(pg_bench: Workben
     xml = '<testsuites><testsuite><testcase name="a"/><testcase name="b"><skipped/></testcase></testsuite></testsuites>'
     script = f"""
     import os, pathlib, sqlalchemy as sa
-    sa.create_engine(os.environ["HANDRAIL_URL"]).connect().close()
+    sa.create_engine(os.environ["HANDRAIL_URL"], poolclass=sa.NullPool).connect().close()
     pathlib.Path("out.xml").write_text('{xml}')
     """
     repository = Repository(pg_bench, script)
