@@ -28,8 +28,9 @@ with owned as materialized (
   where n.nspname not in ('information_schema', 'handrail') and n.nspname !~ '^pg_'
     and not exists (select from owned o where o.objid = n.oid and o.classid = 'pg_catalog.pg_namespace'::regclass)
 ), relations as materialized (
-  select c.oid, s.prefix || c.relname as name, c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-         c.relreplident, c.relispartition, c.relpartbound, c.reloptions, c.relacl, c.relowner
+  select c.oid, s.prefix || c.relname as name, c.relkind, c.relkind in ('r', 'p', 'f') as is_table, c.relpersistence,
+         c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispartition, c.relpartbound, c.reloptions,
+         c.relacl, c.relowner
   from pg_catalog.pg_class c join schemas s on s.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'f', 'v', 'm', 'S', 'c') and s.prefix || c.relname <> :version_table
     and not exists (select from owned o where o.objid = c.oid and o.classid = 'pg_class'::regclass)
@@ -45,39 +46,39 @@ select 'table', r.name, '',
        case r.relkind when 'p' then pg_get_partkeydef(r.oid) end,
        case when r.relispartition then pg_get_expr(r.relpartbound, r.oid) end,
        false, 0, null, {{strict: concat_ws(' ', r.relacl::text, r.relowner::regrole::text)}}
-from relations r where r.relkind in ('r', 'p', 'f')""",
+from relations r where r.is_table""",
     # Further options of tables, only where they are set.
     r"""
 select 'option', r.name, 'storage parameters', array_to_string(r.reloptions, ', '),
        null, null, null, null, false, 0, null, null
-from relations r where r.relkind in ('r', 'p', 'f') and r.reloptions is not null""",
+from relations r where r.is_table and r.reloptions is not null""",
     r"""
 select 'option', r.name, 'inherits', string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno),
        null, null, null, null, false, 0, null, null
-from relations r join pg_inherits i on i.inhrelid = r.oid where r.relkind in ('r', 'p', 'f') group by r.name""",
+from relations r join pg_inherits i on i.inhrelid = r.oid where r.is_table group by r.name""",
     r"""
 select 'option', r.name, coalesce('comment on ' || a.attname, 'comment'), d.description,
        null, null, null, null, false, 0, null, null
 from relations r join pg_description d on d.objoid = r.oid and d.classoid = 'pg_class'::regclass
 left join pg_attribute a on a.attrelid = r.oid and a.attnum = d.objsubid and d.objsubid > 0
-where r.relkind in ('r', 'p', 'f')""",
+where r.is_table""",
     # Columns. Texts: type, default or generation expression, identity, generated, collation where not the type's own.
-    # Defaults repeat from table to table and are deparsed once: unlike generated columns they name no column.
+    # Deparsed with the table's column names only where it may name one (functions-info.html, pg_get_expr).
+    # "offset 0" keeps a subquery to itself: types repeat and are remembered, defaults are read once, not row by row.
     r"""
-select 'column', r.name, a.attname, format_type(a.atttypid, a.atttypmod),
-       coalesce(same.text, pg_get_expr(d.adbin, d.adrelid)),
+select 'column', r.name, a.attname, t.name,
+       pg_get_expr(d.adbin, case when a.attgenerated = '' then 0 else d.adrelid end),
        a.attidentity::text, a.attgenerated::text,
        case when a.attcollation <> t.typcollation then a.attcollation::regcollation::text end,
        not a.attnotnull, a.attnum::int, {{numbers: a.attnum::text}},
        {{strict: concat_ws(' ', a.attnum, a.attacl::text, a.attstorage, a.attcompression, a.attoptions::text,
                            a.attstattarget)}}
-from relations r join pg_attribute a on a.attrelid = r.oid join pg_type t on t.oid = a.atttypid
-left join pg_attrdef d on d.adrelid = case when a.atthasdef then a.attrelid end and d.adnum = a.attnum
-left join (
-  select one.adbin::text as adbin, pg_get_expr(one.adbin, one.adrelid) as text
-  from pg_attrdef one join (select min(oid) as oid from pg_attrdef group by adbin::text) first using (oid)
-) same on same.adbin = d.adbin::text and a.attgenerated = ''
-where r.relkind in ('r', 'p', 'f') and a.attnum > 0 and not a.attisdropped""",
+from relations r join pg_attribute a on a.attrelid = r.oid
+cross join lateral (
+  select format_type(t.oid, a.atttypmod) as name, t.typcollation from pg_type t where t.oid = a.atttypid offset 0
+) t
+left join (select adrelid, adnum, adbin from pg_attrdef offset 0) d on d.adrelid = a.attrelid and d.adnum = a.attnum
+where r.is_table and a.attnum > 0 and not a.attisdropped""",
     # Constraints of tables; partitions' inherited ones follow from their parents. Texts: definition, type, '',
     # referenced table. Numbers: own and referenced columns, `{1,2}{1}`.
     r"""
@@ -119,8 +120,12 @@ select 'object', 'sequence', r.name,
          || coalesce(' owned by ' || o.name || '.' || a.attname, ''),
        null, null, null, null, false, 0, null, {{strict: concat_ws(' ', r.relacl::text, r.relowner::regrole::text)}}
 from relations r join pg_sequence s on s.seqrelid = r.oid
-left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = r.oid and d.deptype in ('a', 'i')
-  and d.refclassid = 'pg_class'::regclass
+left join lateral (
+  select d.refobjid, d.refobjsubid from pg_depend d
+  where d.classid = 'pg_class'::regclass and d.objid = r.oid and d.deptype in ('a', 'i')
+    and d.refclassid = 'pg_class'::regclass
+  offset 0
+) d on true
 left join relations o on o.oid = d.refobjid
 left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid""",
     r"""
@@ -187,7 +192,7 @@ from pg_description d cross join lateral pg_identify_object(d.classoid, d.objoid
 where d.objoid >= 16384
   and d.classoid in ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass,
                      'pg_trigger'::regclass, 'pg_namespace'::regclass)
-  and not exists (select from relations r where r.oid = d.objoid and r.relkind in ('r', 'p', 'f'))
+  and not exists (select from relations r where r.oid = d.objoid and r.is_table)
   and not exists (select from owned o where o.objid = d.objoid and o.classid = d.classoid)
   and coalesce(i.schema, i.name) in (select nspname from schemas)""",
     r"""
@@ -202,29 +207,37 @@ select 'privileges', coalesce(d.defaclnamespace::regnamespace::text, ''), d.defa
        d.defaclobjtype::text, d.defaclacl::text, null, null, null, false, 0, null, null
 from pg_default_acl d"""
 
+_COLUMNS = "part(kind, owner, name, a, b, c, d, e, flag, position, numbers, strict)"
+
 # The search_path is emptied before the first part is scanned (an uncorrelated subquery is a one-time filter), and for
 # this transaction only, so every deparser qualifies what it names.
-_FROM = """ from ({parts}) as part(kind, owner, name, a, b, c, d, e, flag, position, numbers, strict)
-where (select set_config('search_path', 'pg_catalog', true)) is not null"""
+_FROM = " from ({parts}) as {columns} where (select set_config('search_path', 'pg_catalog', true)) is not null"
 
 _LOGICAL = "row(kind, owner, name, a, b, c, d, e, flag)"
 _STRICT = "row(kind, owner, name, a, b, c, d, e, flag, position, strict)"
 
-# The order of rows does not matter to a sum, which spares the server the sort. 64 bits a row: it is there against
-# accidents, and hashing is a fifth of the whole. https://www.postgresql.org/docs/current/functions-comparisons.html
-_DIGEST = "sum(hash_record_extended({row}, 0)) || ':' || count(*)"
+# The order of rows does not matter to a sum, which spares the server the sort; each part is summed by itself, which
+# spares it carrying the rows through the union. 64 bits a row: it is there against accidents.
+# https://www.postgresql.org/docs/current/functions-comparisons.html
+_SUMMED = "select sum(hash_record_extended({row}, 0)), count(*) from ({part}) as {columns}"
+_DIGEST = "encode(sha256(convert_to(coalesce(sum(sum), 0) || ':' || sum(count), 'UTF8')), 'hex')"
 
 _WANTED_FOR = re.compile(r"\{\{(\w+): (.*?)\}\}", re.DOTALL)
 
 
-def _statement(parts: tuple[str, ...], columns: str) -> TextClause:
-    looked_at = frozenset(re.findall(r"\w+", columns))
-    wanted = [_WANTED_FOR.sub(lambda mark: mark[2] if mark[1] in looked_at else "null", part) for part in parts]
-    return text(f"{SCOPE} select {columns} {_FROM.format(parts=' union all '.join(wanted))}")
+def _only(part: str, looked_at: str) -> str:
+    names = frozenset(re.findall(r"\w+", looked_at))
+    return _WANTED_FOR.sub(lambda mark: mark[2] if mark[1] in names else "null", part)
 
 
-def _hashed(row: str) -> str:
-    return f"encode(sha256(convert_to(coalesce({_DIGEST.format(row=row)}, ''), 'UTF8')), 'hex')"
+def _rows(columns: str) -> TextClause:
+    parts = [_only(part, columns) for part in _PARTS]
+    return text(f"{SCOPE} select {columns} {_FROM.format(parts=' union all '.join(parts), columns=_COLUMNS)}")
+
+
+def _hashed(row: str, *further: str) -> TextClause:
+    sums = [_SUMMED.format(row=row, part=_only(part, row), columns=_COLUMNS) for part in (*_PARTS, *further)]
+    return text(f"{SCOPE} select {_DIGEST} {_FROM.format(parts=' union all '.join(sums), columns='part')}")
 
 
 # No lock beyond ACCESS SHARE on two system tables; one row.
@@ -233,6 +246,6 @@ select case n.nspname when 'public' then '' else n.nspname || '.' end || c.relna
 from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass(quote_ident(:version_table))
 """)
 
-SNAPSHOT = _statement(_PARTS, "kind, owner, name, a, b, c, d, e, flag, position, numbers")
-FINGERPRINT = _statement(_PARTS, _hashed(_LOGICAL))
-FINGERPRINT_STRICT = _statement((*_PARTS, _DEFAULT_PRIVILEGES), _hashed(_STRICT))
+SNAPSHOT = _rows("kind, owner, name, a, b, c, d, e, flag, position, numbers")
+FINGERPRINT = _hashed(_LOGICAL)
+FINGERPRINT_STRICT = _hashed(_STRICT, _DEFAULT_PRIVILEGES)
