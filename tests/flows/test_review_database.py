@@ -440,7 +440,7 @@ def test_a_dry_run_counts_the_rows_that_would_break(bench: Workbench) -> None:
         + batch("notes", 'create_foreign_key("fk", "users", ["user_id"], ["id"])'),
     )
     document = bench.json("apply", "--dry-run")
-    assert {row["kind"]: row["violation"]["keys"] for row in document["rows"]} == {
+    assert {row["kind"]: row["violation"]["keys"] for row in document["plan"]["counted"]} == {
         "nulls": ["id=3"],
         "failed check": ["id=2"],
         "orphans": ["id=2 with user_id=99"],
@@ -450,13 +450,28 @@ def test_a_dry_run_counts_the_rows_that_would_break(bench: Workbench) -> None:
     assert "nulls in users (email): 1, as id=3" in done.stdout
 
 
+def test_the_gate_reviewed_knows_the_rows_of_the_target(bench: Workbench) -> None:
+    set_the_scene(bench, *_ROWS)
+    bench.revision("a2", "a1", batch("users", 'create_unique_constraint("uq", ["email"])'))
+    bench.settings('requires = ["reviewed"]')
+    (finding,) = of(bench.json("apply", "--dry-run")["plan"], "fail-unique-dups")
+    assert (finding["severity"], finding["counted"][0]["violation"]["keys"]) == ("error", ["id=1 and id=2"])
+    closed = bench.run("apply", "--yes")
+    assert closed.returncode == 3
+    assert "reviewed" in closed.stderr
+    bench.execute("update users set email = 'b@example.org' where id = 2")
+    done = bench.run("apply", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert bench.rows("select version_num from alembic_version") == [("a2",)]
+
+
 def test_what_the_database_holds_its_rows_to_already_is_not_looked_at(bench: Workbench) -> None:
     bench.revision("a1", None, 'op.execute("create table t (id integer primary key, v integer not null unique)")')
     bench.run("apply", "--yes")
     bench.revision(
         "a2", "a1", batch("t", 'add_column(sa.Column("w", sa.Integer))', 'create_check_constraint("ck", "v > 0")')
     )
-    assert [row["kind"] for row in bench.json("apply", "--dry-run")["rows"]] == ["failed check"]
+    assert [row["kind"] for row in bench.json("apply", "--dry-run")["plan"]["counted"]] == ["failed check"]
 
 
 class TestSnapshot:

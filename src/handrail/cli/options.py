@@ -127,15 +127,13 @@ def at_terminal() -> bool:
 
 def show_rehearsed(found: Rehearsed, checks: tuple[Judgement, ...], format_: str) -> None:
     """Print what a dry run found."""
-    from handrail.reports import json, text  # noqa: PLC0415 - most commands that take these options print no plan
+    from handrail.reports import json, plan_text, text  # noqa: PLC0415 - most commands that take these options print no plan
 
     if format_ == "json":
-        parts = {"gates": found.gates, "refusals": found.refusals, "checks": checks, "rows": found.counted}
+        parts = {"gates": found.gates, "refusals": found.refusals, "checks": checks}
         show(json.document("dry-run", plan=found.plan, **parts))
         return
-    show(text.plan(found.plan))
-    if found.counted:
-        show("\n" + text.counted(found.counted))
+    show(plan_text.plan(found.plan))
     for judgements in (found.gates, checks):
         if judgements:
             show("\n" + text.judgements(judgements))

@@ -8,17 +8,11 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from handrail.engines.base import Purpose
-from handrail.flows.portraying import portray
 from handrail.flows.ports import Ports
-from handrail.history import reading
-from handrail.model.demand import COUNTING_LIMIT_S, Demand
-from handrail.model.hazards.demands import demands
-from handrail.model.plan import Plan
+from handrail.model.demand import Demand
 from handrail.model.portrait import Portrait
 from handrail.model.reviewed import ReviewedStep
 from handrail.model.schema import ConstraintKind, Table
-from handrail.model.standing import Standing
-from handrail.model.standing_schema import replayed_from
 from handrail.model.verdict import Unsupported
 from handrail.model.violation import Counted, Violation, ViolationKind
 
@@ -46,26 +40,6 @@ def counted(
             left_s = until - ports.clock.monotonic()
             found[demand] = _told(demand, _looked(ports, conn, portrait, demand, left_s, limit_s))
     return found
-
-
-def of_plan(ports: Ports, standing: Standing, plan: Plan) -> tuple[Counted, ...]:
-    """Return what counting says of the rows that the plan's steps may fail on; nothing is written."""
-    if not plan.steps:
-        return ()
-    with ports.engine.connect(Purpose.READ) as conn:
-        portrait = portray(ports, conn, standing)
-    state, steps = replayed_from(portrait.snapshot), []
-    for step in plan.steps:
-        read = reading.step(
-            step.recorded,
-            state,
-            engine=ports.engine,
-            server_major=portrait.server_major,
-            maker=f"{step.direction.value} of {step.revision.id}",
-        )
-        steps.append(read)
-        state = read.after
-    return tuple(counted(ports, portrait, demands(steps, portrait), limit_s=COUNTING_LIMIT_S).values())
 
 
 def dependants(ports: Ports, steps: Iterable[ReviewedStep]) -> Mapping[tuple[str, int], tuple[str, ...]]:

@@ -27,12 +27,15 @@ from handrail.model.revision import Direction, Revision
 from handrail.model.run import Judgement
 from handrail.model.standing import DONE, Standing, Unreadable
 from handrail.model.verdict import Verdict
+from handrail.model.violation import Counted
 
 if TYPE_CHECKING:
     from handrail.model.matrix import CompatFacts
 
 #: The gate by whose name an environment asks for a backup before every run.
 BACKUP_PROVED = "backup-proved"
+#: The gate by whose name an environment has the rules' findings, and the rows they are about, decide.
+REVIEWED = "reviewed"
 #: The gate by whose name an environment has its plans exercised by the deployed versions.
 COMPATIBLE = "compatible"
 #: No SQL of any kind, so that an engine assumes the worst of it.
@@ -140,8 +143,13 @@ def _rows(heads: tuple[str, ...]) -> str:
     return ", ".join(heads) or "base"
 
 
-def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Direction]]) -> Plan:
-    """Return the plan of that way: each revision recorded, its effects known, its findings listed."""
+def make_plan(
+    ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Direction]], *, counts: bool = False
+) -> Plan:
+    """Return the plan of that way: each revision recorded, its effects known, its findings listed.
+
+    `counts` is whether the rows are counted that the steps may fail on, which takes a while on large tables.
+    """
     recordings = (
         ()
         if not way
@@ -161,13 +169,15 @@ def make_plan(ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Di
         _step(ports, standing, revision, direction, recorded)
         for (revision, direction), recorded in zip(way, recordings, strict=True)
     )
+    findings, counted = _findings(ports, standing, steps, counts=counts)
     return Plan(
         environment=ports.environment.name,
         target=standing.target,
         start=standing.heads,
         goal=stage.heads_along(revision_map(ports.graph), standing.heads, way) if way else standing.heads,
         steps=steps,
-        findings=_findings(ports, standing, steps),
+        findings=findings,
+        counted=counted,
         fingerprint=standing.fingerprint,
     )
 
@@ -185,12 +195,14 @@ def _step(
     return Step(revision=revision, direction=direction, recorded=recorded, effects=effects, assumed=assumed)
 
 
-def _findings(ports: Ports, standing: Standing, steps: tuple[Step, ...]) -> tuple[Finding, ...]:
+def _findings(
+    ports: Ports, standing: Standing, steps: tuple[Step, ...], *, counts: bool
+) -> tuple[tuple[Finding, ...], tuple[Counted, ...]]:
     if not steps:
-        return ()
+        return (), ()
     from handrail.flows import findings  # noqa: PLC0415 - nothing pending is the most frequent answer, and needs no rules
 
-    return tuple(findings.of_plan(ports, standing, steps))
+    return findings.of_plan(ports, standing, steps, counts=counts)
 
 
 def judge_gates(

@@ -39,7 +39,6 @@ from handrail.model.revision import Direction, Revision
 from handrail.model.run import Event, Failed, GateJudged, Judgement, Planned, Run, RunEnded, RunState
 from handrail.model.standing import Identity, Standing
 from handrail.model.verdict import Verdict
-from handrail.model.violation import Counted
 
 if TYPE_CHECKING:
     from handrail.model.matrix import CompatFacts
@@ -85,26 +84,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """What a dry run found: the plan, what the gates say, and what would refuse the run. Nothing was written.
-
-    `counted` are the rows that the steps may fail on.
-    """
+    """What a dry run found: the plan, what the gates say, and what would refuse the run. Nothing was written."""
 
     plan: Plan
     gates: tuple[Judgement, ...]
     refusals: tuple[Refusal, ...]
-    counted: tuple[Counted, ...] = ()
 
 
 def dry_run(ports: Ports, request: Request) -> Rehearsed:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
-    from handrail.flows import counting  # noqa: PLC0415 - only a dry run counts rows
-
     standing = planning.look_as_allowed(ports)
-    plan = _plan(ports, request, standing)
+    plan = _plan(ports, request, standing, counts=True)
     gates = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=_exercised(ports, plan))
-    counted = counting.of_plan(ports, standing, plan)
-    return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports), counted=counted)
+    return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports))
 
 
 def carry_out(ports: Ports, request: Request) -> Outcome:
@@ -112,7 +104,7 @@ def carry_out(ports: Ports, request: Request) -> Outcome:
     tape: list[tuple[datetime, Event]] = []
     taping = replace(ports, emit=_both(ports.emit, lambda event: tape.append((ports.clock.now(), event))))
     before = request.before(taping)
-    plan = _plan(ports, request, planning.look(ports))
+    plan = _plan(ports, request, planning.look(ports), counts=_counts(ports, request))
     if not plan.steps:
         return Outcome(plan=plan, before=before, after=request.after(ports, plan))
     taping.emit(Planned(plan=plan))
@@ -160,13 +152,17 @@ def refuse_stranger(ports: Ports, standing: Standing) -> None:
     identity.refuse_mismatch(found, binding.identity if binding else "", standing.target, ports.environment.name)
 
 
-def _plan(ports: Ports, request: Request, standing: Standing) -> Plan:
+def _counts(ports: Ports, request: Request) -> bool:
+    return request.gated and planning.REVIEWED in ports.environment.requires
+
+
+def _plan(ports: Ports, request: Request, standing: Standing, *, counts: bool) -> Plan:
     if not request.finishes and not standing.lease_taken:  # a run that is alive is on its way: wait for its lease
         planning.refuse_half_applied(ports, standing)
     way = request.way(standing)
     if way:
         refuse_stranger(ports, standing)
-    return planning.make_plan(ports, standing, way)
+    return planning.make_plan(ports, standing, way, counts=counts)
 
 
 def _pass_gates(ports: Ports, request: Request, plan: Plan) -> None:
@@ -290,7 +286,7 @@ def _again(ports: Ports, request: Request, plan: Plan, standing: Standing) -> Pl
     way = planning.what_is_left(ports, plan, standing)
     if way:
         refuse_stranger(ports, standing)
-    again = planning.make_plan(ports, standing, way)
+    again = planning.make_plan(ports, standing, way, counts=_counts(ports, request))
     if again.steps:
         ports.emit(Planned(plan=again))
         _pass_gates(ports, request, again)

@@ -10,6 +10,7 @@ from handrail.model.finding import Finding
 from handrail.model.operation import Reading, RecordedRevision
 from handrail.model.revision import Direction, Revision
 from handrail.model.target import Target
+from handrail.model.violation import Counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Step:
 class Plan:
     """Every step from `start` to `goal` (the version table's rows before and after), for one environment.
 
-    `fingerprint` is the schema's at planning time.
+    `counted` are the rows that the steps may fail on, `fingerprint` is the schema's; both at planning time.
     """
 
     environment: str
@@ -66,6 +67,7 @@ class Plan:
     steps: tuple[Step, ...]
     findings: tuple[Finding, ...]
     fingerprint: str
+    counted: tuple[Counted, ...] = ()
 
     @property
     def digest(self) -> str:

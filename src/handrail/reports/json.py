@@ -36,6 +36,7 @@ def plan(value: Plan) -> dict[str, object]:
         "digest": value.digest,
         "steps": [_step(step) for step in value.steps],
         "findings": value.findings,
+        "counted": value.counted,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from handrail.model.outline import PlanOutline
 from handrail.model.report import Attempt, BackupStory, Ending, Report, StepStory, Wait
 from handrail.model.run import Run
-from handrail.reports import backup_text, text
+from handrail.reports import backup_text, plan_text, text
 
 
 def report(value: Report) -> str:
@@ -102,7 +102,7 @@ def _plan(plan: PlanOutline) -> Iterator[str]:
             yield f"   {step.transactions} transactions: can stand half applied"
         yield from (f"   lock: {text.lock(lock)}" for lock in step.locks)
     for finding in plan.findings:
-        yield from text.finding(finding)
+        yield from plan_text.finding(finding)
 
 
 def _testing(value: Report) -> Iterator[str]:

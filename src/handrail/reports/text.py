@@ -7,15 +7,11 @@ from datetime import datetime
 
 from handrail.errors import HandrailError
 from handrail.model.effect import Effect
-from handrail.model.finding import Finding
 from handrail.model.log import LogEntry
-from handrail.model.operation import Origin, Reading, Statement
-from handrail.model.plan import Plan, Step
 from handrail.model.revision import Revision
 from handrail.model.run import Judgement
 from handrail.model.status import EnvironmentStatus, Status
 from handrail.model.verdict import Confidence, Verdict
-from handrail.model.violation import Counted
 
 #: How many pending revisions a status names.
 _SHOWN = 5
@@ -35,65 +31,6 @@ def heads(rows: tuple[str, ...]) -> str:
     return ", ".join(rows) or "base"
 
 
-def plan(value: Plan) -> str:
-    """The plan with every statement that will be sent."""
-    target = value.target
-    lines = [
-        f"{value.environment}: {target.database} on {target.host or 'this machine'}, {target.engine} {target.server}",
-        f"from {heads(value.start)} to {heads(value.goal)}, {count(len(value.steps), 'revision')}",
-    ]
-    for number, step in enumerate(value.steps, start=1):
-        lines += ["", *_step(number, step)]
-    if value.findings:
-        lines += ["", "findings:", *(f"  {line}" for f in value.findings for line in finding(f))]
-    return "\n".join(lines)
-
-
-def _step(number: int, step: Step) -> Iterator[str]:
-    yield f"{number}. {step.direction.value} {step.revision.id}  {step.revision.title}"
-    recorded = step.recorded
-    if recorded.reading is not Reading.EXACT:
-        yield f"   -- {recorded.reading.value}: {recorded.reason}"
-    if step.resumable:
-        yield f"   -- {recorded.transactions} transactions: can stand half applied; `handrail resume` finishes it"
-    for line in _locks((*step.effects, step.assumed)):
-        yield f"   -- {line}"
-    for line in statements(recorded.statements):
-        yield f"   {line}"
-
-
-def statements(recorded: tuple[Statement, ...]) -> Iterator[str]:
-    """The SQL in the order it is sent, with the borders of its transactions."""
-    for index, statement in enumerate(recorded):
-        before = recorded[index - 1] if index else None
-        if not statement.autocommit and (before is None or before.transaction != statement.transaction):
-            yield "BEGIN;"
-        mark = "" if statement.exact else "  -- depends on the data"
-        body = statement.sql.strip().rstrip(";")
-        note = "  -- Alembic's version table" if statement.origin is Origin.ALEMBIC else ""
-        first, *rest = body.splitlines()
-        yield from (first, *rest[:-1]) if rest else ()
-        yield f"{(rest[-1] if rest else first)};{mark}{note}"
-        for values in statement.parameters:
-            yield f"  -- with {', '.join(values)}"
-        after = recorded[index + 1] if index + 1 < len(recorded) else None
-        if not statement.autocommit and (after is None or after.transaction != statement.transaction):
-            yield "COMMIT;"
-
-
-def _locks(effects: tuple[tuple[Effect, ...], ...]) -> Iterator[str]:
-    created: set[str] = set()
-    told: set[tuple[str, str]] = set()
-    for of_statement in effects:
-        created.update(e.relation for e in of_statement if e.created_here)
-        for effect in of_statement:
-            key = (effect.relation, effect.lock)
-            if not effect.strong or effect.relation in created or key in told:
-                continue
-            told.add(key)
-            yield f"lock: {lock(effect)}"
-
-
 def lock(effect: Effect) -> str:
     """Which lock on what, whom it blocks, and how long the work under it takes."""
     if effect.guessed:
@@ -102,26 +39,6 @@ def lock(effect: Effect) -> str:
     whom = effect.blocks.name.lower().replace("_", " ")
     worst = "" if effect.confidence is Confidence.HIGH else " at worst"
     return f"{effect.lock} on {where}, blocks {whom}, {effect.cost.value}{worst}"
-
-
-def finding(value: Finding) -> tuple[str, ...]:
-    """One finding: place, rule, what, why, fix."""
-    place = f"{value.place.file}:{value.place.line}: " if value.place else ""
-    return (
-        f"{place}{value.severity.value} {value.rule}: {value.what}",
-        f"  why: {value.why}",
-        *(f"       {line}" if number else f"  fix: {line}" for number, line in enumerate(value.fix.splitlines())),
-    )
-
-
-def counted(values: Iterable[Counted]) -> str:
-    """Which rows the steps would fail on, or might: one line for each thing asked of them."""
-    lines = ["rows that the steps may fail on:"]
-    for value in values:
-        lines.append(f"  {value.describe()}")
-        if value.violation is not None:
-            lines.append(f"    query: {value.violation.query}")
-    return "\n".join(lines)
 
 
 def judgements(values: Iterable[Judgement]) -> str:
