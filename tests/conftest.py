@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from handrail.engines.postgresql.server import Server
 from handrail.host.process import die_with_parent
+
+if TYPE_CHECKING:
+    from listener import Listener
 
 #: A skip for any other reason fails the run.
 ALLOWED_SKIPS = frozenset(
@@ -99,6 +104,15 @@ def mariadb_url() -> Iterator[str]:
 
     with mariadb_server.fresh_database() as url:
         yield url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A port that counts who dials it."""
+    from listener import Listener  # noqa: PLC0415 - this file is tried alone, too
+
+    with closing(Listener()) as counting:
+        yield counting
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handrail.history.header import parse
 from handrail.history.heading import with_header
@@ -97,3 +99,16 @@ def test_what_somebody_has_written_stays_and_no_name_ends_the_docstring() -> Non
     header = parse(ast.get_docstring(ast.parse(written), clean=False) or "")
     assert header.risk == "High - we know better."
     assert header.impact == "Table a'''b\\N table is new."
+
+
+FIELDS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1).map(str.strip).filter(bool)
+
+
+@given(FIELDS, FIELDS, FIELDS, FIELDS)
+def test_a_header_that_is_written_is_read_back(impact: str, risk: str, rollback: str, testing: str) -> None:
+    header = Header(impact=impact, risk=risk, rollback=rollback, testing=testing)
+    source = with_header('"""Add a column.\n"""\n', header)
+    read = parse(ast.get_docstring(ast.parse(source)) or "")
+    assert read.purpose == "Add a column."
+    for name in ("impact", "risk", "rollback", "testing"):
+        assert getattr(read, name) == getattr(header, name).replace('"""', "'''")

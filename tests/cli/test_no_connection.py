@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import closing
 from textwrap import dedent
 
 import pytest
 from guarded import Guarded, written
+from listener import Listener
 from workbench import Workbench
 
 _ENV_PY = """
@@ -88,37 +85,6 @@ engine = create_engine('postgresql+psycopg://u@127.0.0.1:{port}/x')
 with engine.connect() as connection:
     connection.execute(text('select 1'))
 """
-
-
-class Listener:
-    """A listening socket that counts who connects, and hangs up."""
-
-    def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        self.connections = 0
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            client.close()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(10)
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with closing(Listener()) as counting:
-        yield counting
 
 
 def _write(bench: Workbench, form: str, port: int) -> dict[str, str]:

@@ -61,8 +61,8 @@ def test_a_backup_that_cannot_be_proved_leaves_the_database_as_it_was(
 def test_an_environment_that_requires_the_gate_backs_up_by_itself(bench: Workbench) -> None:
     filled(bench)
     bench.settings('requires = ["backup-proved"]')
-    rehearsed = bench.run("apply", "--dry-run")
-    assert "met by the backup that this run will make" in rehearsed.stdout
+    dry = bench.run("apply", "--dry-run")
+    assert "met by the backup that this run will make" in dry.stdout
     assert listed(bench) == []
     assert bench.run("apply", "--yes").returncode == 0
     assert [b["heads"] for b in listed(bench)] == [["aaa1"]]

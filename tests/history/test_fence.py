@@ -2,56 +2,26 @@ from __future__ import annotations
 
 import logging.config
 import os
-import socket
 import sys
 import textwrap
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 import psycopg2
 import pytest
+from listener import Listener
 from projects import Written, write, write_flask
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import Pool
 
 from handrail.engines.base import opening
 from handrail.errors import FenceBreach, ProjectUnreadable
 from handrail.history.env_py import EnvPy, capture
 from handrail.history.fence import Fence, fence
-
-
-class Server:
-    """A listening socket that counts who connects, and hangs up."""
-
-    def __init__(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        self.connections = 0
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            client.close()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join(10)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with closing(Server()) as counting:
-        yield counting
-
 
 ENV_PY = """
 from alembic import context
@@ -125,12 +95,12 @@ def _captured(written: Written, port: int) -> EnvPy:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_capture_opens_no_connection_whatever_env_py_does(
-    form: str, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    form: str, tmp_path: Path, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGHOST", "127.0.0.1")
-    monkeypatch.setenv("PGPORT", str(server.port))
-    env = _captured(_written(tmp_path, server.port, FORMS[form]), server.port)
-    assert server.connections == 0
+    monkeypatch.setenv("PGPORT", str(listener.port))
+    env = _captured(_written(tmp_path, listener.port, FORMS[form]), listener.port)
+    assert listener.connections == 0
     assert env.attempts
     assert env.options["compare_type"] is False
     assert os.environ["PGHOST"] == "127.0.0.1"
@@ -139,47 +109,49 @@ def test_capture_opens_no_connection_whatever_env_py_does(
 @pytest.mark.parametrize("template", ["generic", "async", "pyproject", "pyproject_async"])
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_capture_opens_no_connection_on_alembics_templates(
-    template: str, driver: str, tmp_path: Path, server: Server
+    template: str, driver: str, tmp_path: Path, listener: Listener
 ) -> None:
     if "async" not in template and driver == "asyncpg":
         driver = "psycopg2"
-    url = f"postgresql+{driver}://u@127.0.0.1:{server.port}/x"
+    url = f"postgresql+{driver}://u@127.0.0.1:{listener.port}/x"
     written = write(tmp_path, template=template, url=url)
     env = capture(written.project, url=url)
-    assert server.connections == 0
+    assert listener.connections == 0
     assert env.drives == ()
     assert env.configure_calls == 1
     assert [attempt.what for attempt in env.attempts] == [f"an engine for postgresql+{driver}"]
 
 
-def test_capture_opens_no_connection_on_flask_migrates_env_py(tmp_path: Path, server: Server) -> None:
-    url = f"postgresql+psycopg2://u@127.0.0.1:{server.port}/x"
+def test_capture_opens_no_connection_on_flask_migrates_env_py(tmp_path: Path, listener: Listener) -> None:
+    url = f"postgresql+psycopg2://u@127.0.0.1:{listener.port}/x"
     env = capture(write_flask(tmp_path, url=url).project, url=url)
-    assert server.connections == 0
+    assert listener.connections == 0
     assert env.options["render_as_batch"] is True
     assert env.options["compare_type"] is False
     assert "player" in env.target_metadata.tables  # type: ignore[attr-defined]
 
 
-def test_an_env_py_for_several_databases_is_refused_and_opens_nothing(tmp_path: Path, server: Server) -> None:
-    url = f"postgresql+psycopg://u@127.0.0.1:{server.port}/x"
+def test_an_env_py_for_several_databases_is_refused_and_opens_nothing(tmp_path: Path, listener: Listener) -> None:
+    url = f"postgresql+psycopg://u@127.0.0.1:{listener.port}/x"
     with pytest.raises(ProjectUnreadable, match="several databases"):
         capture(write(tmp_path, template="multidb", url=url).project, url=url)
-    assert server.connections == 0
+    assert listener.connections == 0
 
 
-def test_an_engine_made_under_refuse_is_refused_with_the_line_of_the_project(tmp_path: Path, server: Server) -> None:
+def test_an_engine_made_under_refuse_is_refused_with_the_line_of_the_project(
+    tmp_path: Path, listener: Listener
+) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "from sqlalchemy import create_engine\n"
         "\n"
-        f"create_engine('postgresql+psycopg://u@127.0.0.1:{server.port}/x').connect()\n"
+        f"create_engine('postgresql+psycopg://u@127.0.0.1:{listener.port}/x').connect()\n"
     )
     with fence(Fence.REFUSE) as fenced, pytest.raises(FenceBreach) as breach:
         exec(compile(script.read_text(), str(script), "exec"), {})  # noqa: S102 - project code of the test
     assert f"{script}:3" in breach.value.why
     assert len(fenced.attempts) == 1
-    assert server.connections == 0
+    assert listener.connections == 0
 
 
 @pytest.mark.parametrize(
@@ -192,10 +164,10 @@ def test_an_engine_made_under_refuse_is_refused_with_the_line_of_the_project(tmp
         "import sqlite3; sqlite3.connect(':memory:')",
     ],
 )
-def test_a_driver_used_directly_under_refuse_is_refused(code: str, server: Server) -> None:
+def test_a_driver_used_directly_under_refuse_is_refused(code: str, listener: Listener) -> None:
     with fence(Fence.REFUSE), pytest.raises(FenceBreach):
-        exec(code.format(port=server.port), {})  # noqa: S102 - project code of the test
-    assert server.connections == 0
+        exec(code.format(port=listener.port), {})  # noqa: S102 - project code of the test
+    assert listener.connections == 0
 
 
 def test_drivers_are_as_before_when_the_fence_is_down() -> None:
@@ -219,6 +191,35 @@ def test_a_driver_imported_under_the_fence_is_fenced_too(tmp_path: Path, monkeyp
     with pytest.raises(AssertionError, match="dialled"):
         MySQLdb.connect("anywhere")
     monkeypatch.delitem(sys.modules, "MySQLdb")
+
+
+def test_a_driver_that_somebody_has_shut_out_needs_no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)  # what makes `import MySQLdb` fail
+    with fence(Fence.NULL) as fenced:
+        assert fenced.attempts == ()
+
+
+def test_a_driver_under_the_name_of_another_is_fenced_as_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    disguised = ModuleType("somebodys_driver")
+    disguised.connect = lambda: "dialled"  # type: ignore[attr-defined] # a module takes any attribute
+    monkeypatch.setitem(sys.modules, "MySQLdb", disguised)
+    with fence(Fence.REFUSE) as fenced, pytest.raises(FenceBreach):
+        disguised.connect()
+    assert [attempt.what for attempt in fenced.attempts] == ["MySQLdb.connect()"]
+    assert disguised.connect() == "dialled"
+
+
+def test_a_fence_that_cannot_be_put_up_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Torn(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise ImportError(name)
+
+    before = psycopg.connect, Pool._should_wrap_creator, sys.stdout, sys.meta_path[:]  # noqa: SLF001 - what it replaces
+    monkeypatch.setitem(sys.modules, "aiosqlite", Torn("aiosqlite"))
+    with pytest.raises(ImportError, match="connect"), fence(Fence.NULL):
+        pass
+    after = psycopg.connect, Pool._should_wrap_creator, sys.stdout, sys.meta_path[:]  # noqa: SLF001 - see above
+    assert after == before
 
 
 def test_handrails_own_connections_pass(sqlite_url: str) -> None:

@@ -49,7 +49,7 @@ def command(
         on = target_ports(ports, chosen, emit=terminal)
         if dry_run:
             found, checks = flow.dry_run(on, request)
-            options.show_rehearsed(found, checks, format_)
+            options.show_dry_run(found, checks, format_)
             return 0
         ask = options.confirmer(protected=chosen.protected, confirm=confirm, yes=yes)
         outcome = flow.apply(on, request, ask)

@@ -17,7 +17,7 @@ from handrail.errors import UsageRefused
 from handrail.host.secrets import mask
 
 if TYPE_CHECKING:
-    from handrail.flows.running import Outcome, Rehearsed
+    from handrail.flows.running import DryRun, Outcome
     from handrail.model.plan import Plan
     from handrail.model.run import Judgement
 
@@ -125,7 +125,7 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def show_rehearsed(found: Rehearsed, checks: tuple[Judgement, ...], format_: str) -> None:
+def show_dry_run(found: DryRun, checks: tuple[Judgement, ...], format_: str) -> None:
     """Print what a dry run found."""
     from handrail.reports import json, plan_text, text  # noqa: PLC0415 - most commands that take these options print no plan
 

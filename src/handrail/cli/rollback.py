@@ -42,7 +42,7 @@ def command(
     with Terminal() as terminal:
         on = target_ports(ports, chosen, emit=terminal)
         if dry_run:
-            options.show_rehearsed(flow.dry_run(on, RollbackRequest(target=target)), (), format_)
+            options.show_dry_run(flow.dry_run(on, RollbackRequest(target=target)), (), format_)
             return 0
         ask = options.confirmer(protected=chosen.protected, confirm=confirm, yes=yes)
         outcome = flow.rollback(on, RollbackRequest(target=target), ask)

@@ -9,7 +9,7 @@ from handrail.errors import Drift, NotVerified, VerificationFailed
 from handrail.flows import planning, running
 from handrail.flows.planning import BACKUP_PROVED
 from handrail.flows.ports import Ports
-from handrail.flows.running import Outcome, Rehearsed, Request, Way
+from handrail.flows.running import DryRun, Outcome, Request, Way
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction
 from handrail.model.run import Judgement
@@ -27,7 +27,7 @@ class ApplyRequest:
     backup_first: bool = False
 
 
-def dry_run(ports: Ports, request: ApplyRequest) -> tuple[Rehearsed, tuple[Judgement, ...]]:
+def dry_run(ports: Ports, request: ApplyRequest) -> tuple[DryRun, tuple[Judgement, ...]]:
     """Return what `apply` would do, and what the checks say of the schema now. Writes nothing anywhere."""
     before = _verify_before(ports) if request.verify else ()
     return running.dry_run(ports, _request(ports, request, lambda _plan: None)), before

@@ -20,7 +20,7 @@ from handrail.errors import (
 )
 from handrail.flows import planning, running
 from handrail.flows.ports import Ports
-from handrail.flows.running import Outcome, Rehearsed, Request, Way
+from handrail.flows.running import DryRun, Outcome, Request, Way
 from handrail.history import source
 from handrail.journal import log
 from handrail.model.log import LogEntry, deployed_sources
@@ -36,7 +36,7 @@ class RollbackRequest:
     target: str | None = None
 
 
-def dry_run(ports: Ports, request: RollbackRequest) -> Rehearsed:
+def dry_run(ports: Ports, request: RollbackRequest) -> DryRun:
     """Return what `rollback` would do. Writes nothing anywhere."""
     entries = read_log(ports)
     deployed = with_deployed_sources(ports, entries)

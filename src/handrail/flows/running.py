@@ -51,9 +51,9 @@ class Request:
     """What shall be carried out. `way` finds the steps from where the target stands; `confirm` asks or refuses.
 
     `gated` is False where going on is safer than standing still (resume, rollback). `backs_up` makes a proved backup
-    before the first step. `finishes` allows a half applied
-    revision to be finished, `settlement` is what a person found out about it. `before` and `after` look at the database
-    on either side of it, and raise where it is not as it should be.
+    before the first step. `finishes` allows a half applied revision to be finished, `settlement` is what a person found
+    out about it. `before` and `after` look at the database on either side of the run, and raise where it is not as it
+    should be.
     """
 
     command: str
@@ -83,20 +83,20 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
-    """What a dry run found: the plan, what the gates say, and what would refuse the run. Nothing was written."""
+class DryRun:
+    """The plan, what the gates say of it, and what would refuse the run now. Nothing was written."""
 
     plan: Plan
     gates: tuple[Judgement, ...]
     refusals: tuple[Refusal, ...]
 
 
-def dry_run(ports: Ports, request: Request) -> Rehearsed:
+def dry_run(ports: Ports, request: Request) -> DryRun:
     """Return what `carry_out` would do. Read-only sessions; no tables, no files, no journal."""
     standing = planning.look_as_allowed(ports)
     plan = _plan(ports, request, standing, counts=True)
     gates = planning.judge_gates(ports, plan, backs_up=request.backs_up, compat=_exercised(ports, plan))
-    return Rehearsed(plan=plan, gates=gates, refusals=refusals(ports))
+    return DryRun(plan=plan, gates=gates, refusals=refusals(ports))
 
 
 def carry_out(ports: Ports, request: Request) -> Outcome:

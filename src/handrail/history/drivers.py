@@ -37,14 +37,16 @@ def fenced(wrap: Wrap) -> Iterator[None]:
     """Replace every opener by `wrap(name, opener)`: in the drivers imported already and in those imported later."""
     fitted = _Fitted(wrap)
     hook = _AfterImport(fitted)
-    for name in OPENERS:
-        if name in sys.modules:
-            fitted.fit(sys.modules[name])
-    sys.meta_path.insert(0, hook)
     try:
-        yield
+        for name in OPENERS:
+            if sys.modules.get(name) is not None:  # None there makes its import fail
+                fitted.fit(name, sys.modules[name])
+        sys.meta_path.insert(0, hook)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(hook)
     finally:
-        sys.meta_path.remove(hook)
         fitted.restore()
 
 
@@ -53,8 +55,8 @@ class _Fitted:
         self._wrap = wrap
         self._before: list[tuple[object, str, object]] = []
 
-    def fit(self, module: ModuleType) -> None:
-        for dotted in OPENERS[module.__name__]:
+    def fit(self, driver: str, module: ModuleType) -> None:
+        for dotted in OPENERS[driver]:
             *path, name = dotted.split(".")
             holder: object = module
             for part in path:
@@ -64,7 +66,7 @@ class _Fitted:
                 continue
             kept = holder.__dict__.get(name, opener)
             self._before.append((holder, name, kept))
-            wrapped = self._wrap(f"{module.__name__}.{dotted}", opener)
+            wrapped = self._wrap(f"{driver}.{dotted}", opener)
             setattr(holder, name, staticmethod(wrapped) if isinstance(holder, type) else wrapped)
 
     def restore(self) -> None:
@@ -93,12 +95,13 @@ class _AfterImport(importlib.abc.MetaPathFinder):
         finally:
             self._finding.discard(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._fitted)
+            spec.loader = _Loader(fullname, spec.loader, self._fitted)
         return spec
 
 
 class _Loader(importlib.abc.Loader):
-    def __init__(self, real: importlib.abc.Loader, fitted: _Fitted) -> None:
+    def __init__(self, driver: str, real: importlib.abc.Loader, fitted: _Fitted) -> None:
+        self._driver = driver
         self._real = real
         self._fitted = fitted
 
@@ -107,7 +110,7 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._real.exec_module(module)
-        self._fitted.fit(module)
+        self._fitted.fit(self._driver, module)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)

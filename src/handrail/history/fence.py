@@ -130,20 +130,21 @@ class Fenced:
             return null()
         raise self.breach()
 
-    def up(self) -> ExitStack:
-        """Put every part up; the stack takes them down."""
-        stack = ExitStack()
-        # Every pool, with `creator=` and without, makes what it calls out of its creator in this one method; the
-        # constructor itself cannot be replaced, since SQLAlchemy inspects its arguments.
-        wrap = cast("_WrapCreator", Pool._should_wrap_creator)  # noqa: SLF001 - see above
-        stack.enter_context(replaced(Pool, "_should_wrap_creator", _gated(wrap)))
-        if self.mode is Fence.NULL:
-            # create_engine, get_dialect and their async forms find a dialect by this one.
-            entrypoint = cast("_Entrypoint", URL._get_entrypoint)  # noqa: SLF001 - see above
-            stack.enter_context(replaced(URL, "_get_entrypoint", self._nulled(entrypoint)))
-        stack.enter_context(drivers.fenced(_gated_driver))
-        stack.enter_context(self._surroundings)
-        return stack
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Put every part up, and take them all down at the end, also where one of them could not be put up."""
+        with ExitStack() as stack:
+            # Every pool, with `creator=` and without, makes what it calls out of its creator in this one method; the
+            # constructor itself cannot be replaced, since SQLAlchemy inspects its arguments.
+            wrap = cast("_WrapCreator", Pool._should_wrap_creator)  # noqa: SLF001 - see above
+            stack.enter_context(replaced(Pool, "_should_wrap_creator", _gated(wrap)))
+            if self.mode is Fence.NULL:
+                # create_engine, get_dialect and their async forms find a dialect by this one.
+                entrypoint = cast("_Entrypoint", URL._get_entrypoint)  # noqa: SLF001 - see above
+                stack.enter_context(replaced(URL, "_get_entrypoint", self._nulled(entrypoint)))
+            stack.enter_context(drivers.fenced(_gated_driver))
+            stack.enter_context(self._surroundings)
+            yield
 
     def _connected(self, pool: Pool, creator: _Creator) -> object:
         return self._attempt(_described(pool), lambda: self._null(pool, creator))

@@ -72,26 +72,5 @@ def parse(docstring: str) -> Header:
     )
 
 
-def render(header: Header) -> str:
-    """Return a docstring that `parse` reads as this header, without quotes: the purpose, a blank line, the fields.
-
-    Further lines of a value are indented, so that none of them can be taken for a field.
-    """
-    fields = header.fields or tuple(
-        (name, text)
-        for name, text in (
-            ("Impact", header.impact),
-            ("Risk", header.risk),
-            ("Rollback", header.rollback),
-            ("Testing", header.testing),
-        )
-        if text
-    )
-    lines = [f"{name}: {text}".replace("\n", "\n    ").rstrip() for name, text in fields]
-    if any(_NAMES.get(_folded(name)) == "purpose" for name, _ in fields):
-        return "\n".join(lines)
-    return "\n".join([header.purpose, "", *lines]).rstrip()
-
-
 def _folded(name: str) -> str:
     return re.sub(r"[ _-]+", " ", name).lower()

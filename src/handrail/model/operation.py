@@ -21,11 +21,10 @@ class StatementKind(Enum):
 
 
 class Origin(Enum):
-    """Who sends a statement: the revision's own code, Alembic's version table, or Handrail."""
+    """Who sends a statement: the revision's own code, or Alembic for its version table."""
 
     REVISION = "revision"
     ALEMBIC = "alembic"
-    HANDRAIL = "handrail"
 
 
 class Reading(Enum):

@@ -48,10 +48,6 @@ class Step:
                 locks.setdefault((effect.relation, effect.lock, effect.severs), effect)
         return tuple(locks.values())
 
-    def statement_effects(self, index: int) -> tuple[Effect, ...]:
-        """Return the effects of the statement at that place, () beyond the recording."""
-        return self.effects[index] if index < len(self.effects) else ()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -14,11 +14,6 @@ def sql_name(name: str) -> str:
     return ".".join(part if _PLAIN.fullmatch(part) else '"' + part.strip('"') + '"' for part in name.split("."))
 
 
-def sql_names(names: Iterable[str]) -> str:
-    """Return names as they stand between the parentheses of SQL."""
-    return ", ".join(map(sql_name, names))
-
-
 def listed(names: Iterable[str]) -> str:
     """Return names as a list in Python: `["id", "email"]`."""
     return "[" + ", ".join(f'"{name}"' for name in names) + "]"
