@@ -95,6 +95,7 @@ URLS = {
     "not a URL": f"canary {CANARY}",
     "port that is no number": f"postgresql://app:{CANARY}@127.0.0.1:port/x",
     "password not encoded": f"postgresql+psycopg://app:{CANARY}@127.0.0.1:1/x",
+    "@ of a password not encoded": "postgresql+psycopg://app:some@c4n%ry@127.0.0.1:1/x",
     "unfinished address": f"postgresql://app:{CANARY}@[::1/x",
     "MySQL": "mysql+pymysql://app:c4n%25ry@127.0.0.1:1/x",
     "Oracle": "oracle://app:c4n%25ry@127.0.0.1:1/x",

@@ -363,17 +363,24 @@ _PACKAGES = {"postgresql": "handrail.engines.postgresql", "sqlite": "handrail.en
 ONLY_READ = frozenset({"mysql", "mariadb"})
 
 
+def _unreadable() -> UsageRefused:
+    return UsageRefused(
+        what="the database URL cannot be read; nothing was touched",
+        why="it is not of the form dialect+driver://user@host:port/database, the password after the user's `:`",
+        fix="correct the environment's url; in user and password write @ as %40, : as %3A, / as %2F, # as %23",
+    )
+
+
 def for_url(url: str | URL) -> Engine:
     """Return the engine for a SQLAlchemy URL: the only choice by scheme in Handrail. Raises UsageRefused."""
     try:
         parsed = make_url(url)
-        backend = parsed.get_backend_name()
     except (ArgumentError, ValueError) as exc:  # a port that is no number is a ValueError
-        raise UsageRefused(
-            what="the database URL cannot be read; nothing was touched",
-            why="it is not of the form dialect+driver://user@host:port/database, the password after the user's `:`",
-            fix="correct the environment's url; in user and password write @ as %40, : as %3A, / as %2F, # as %23",
-        ) from exc
+        raise _unreadable() from exc
+    # SQLAlchemy ends a password at its first @: what follows would be looked up, and shown, as the host.
+    if "@" in (parsed.host or ""):
+        raise _unreadable()
+    backend = parsed.get_backend_name()
     if backend in ONLY_READ:
         raise OnlyRead(
             what=f"{backend} databases are reviewed and not migrated yet; nothing was touched",

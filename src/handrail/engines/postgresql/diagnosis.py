@@ -96,7 +96,7 @@ def _password(url: URL, parameters: Mapping[str, Any], status: PGconn | None, sa
 
 
 def _database(url: URL, parameters: Mapping[str, Any], said: str) -> _Sentence:
-    name, user = _name(url), url.username or "the operating system's user"
+    name, user = _name(url), url.username or parameters.get("user") or "the operating system's user"
     with_another = _maintenance(parameters)
     if with_another is None:
         return _Sentence(
