@@ -18,7 +18,7 @@ from handrail.errors import FenceBreach, GateClosed, ProjectUnreadable
 from handrail.history import execute
 from handrail.history.env_py import EnvPy, capture
 from handrail.history.guard import Raised
-from handrail.history.record import record
+from handrail.history.record import Basis, record
 from handrail.model.operation import Origin, RecordedRevision
 from handrail.model.revision import Direction
 
@@ -59,13 +59,10 @@ class Database:
             standing = execute.heads(conn, self.env)
             exists = execute.version_rows(conn, self.env) is not None
         steps = self.written.steps(direction)
+        project, graph = self.written.project, self.written.graph
         return record(
-            self.written.project,
-            self.written.graph,
-            self.env,
+            Basis(project=project, graph=graph, env=self.env, engine=self.engine, server_major=18),
             steps,
-            engine=self.engine,
-            server_major=18,
             heads=standing,
             version_table_exists=exists,
         )

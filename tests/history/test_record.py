@@ -7,7 +7,7 @@ from projects import Written, write
 
 from handrail.engines.base import for_url
 from handrail.history.env_py import capture
-from handrail.history.record import record
+from handrail.history.record import Basis, record
 from handrail.model.operation import Operation, Origin, Reading, RecordedRevision, StatementKind
 from handrail.model.revision import Direction
 
@@ -25,13 +25,11 @@ def recorded(
     limit_s: float = 20.0,
 ) -> tuple[RecordedRevision, ...]:
     upgrading = direction is Direction.UPGRADE
+    env = capture(written.project, url=url, graph=written.graph)
+    basis = Basis(project=written.project, graph=written.graph, env=env, engine=for_url(url), server_major=18)
     return record(
-        written.project,
-        written.graph,
-        capture(written.project, url=url, graph=written.graph),
+        basis,
         written.steps(direction),
-        engine=for_url(url),
-        server_major=18,
         heads=() if upgrading else (written.ids[-1],),
         version_table_exists=version_table_exists,
         limit_s=limit_s,

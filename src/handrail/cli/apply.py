@@ -6,15 +6,34 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.cli.terminal import Terminal
+from handrail.errors import Exit
 from handrail.flows import apply as flow
 from handrail.flows.apply import ApplyRequest
 from handrail.flows.ports import project_ports, target_ports
 from handrail.reports import json, text
 
 
-@click.command("apply")
+@click.command(
+    "apply",
+    cls=manual.Command,
+    examples=(
+        "handrail apply -e staging --dry-run",
+        "handrail apply -e staging --backup-first --verify-after",
+        "handrail apply +1 -e production --confirm shop",
+    ),
+    failed="a revision failed and was rolled back; those before it stay",
+    exits=(
+        Exit.GATE_CLOSED,
+        Exit.DRIFT,
+        Exit.HALFWAY,
+        Exit.LEASE_HELD,
+        Exit.CONNECTION_LOST,
+        Exit.BACKUP_UNPROVED,
+        Exit.VERIFY_FAILED,
+    ),
+)
 @click.argument("target", default="head")
 @options.environment
 @click.option("--dry-run", is_flag=True, help="Print the plan and its SQL; write nothing anywhere.")

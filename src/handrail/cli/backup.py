@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.cli.terminal import Terminal
-from handrail.errors import UsageRefused
+from handrail.errors import Exit, UsageRefused
 from handrail.flows import backup as flow
 from handrail.flows.ports import project_ports, target_ports
 from handrail.model.backup import Manifest, Pruning
@@ -22,7 +22,7 @@ _identity = click.option(
 )
 
 
-@click.group("backup")
+@click.group("backup", cls=manual.Group)
 def command() -> None:
     """Make backups that are proved by restoring them once; list, verify, restore and prune them.
 
@@ -31,12 +31,16 @@ def command() -> None:
     """
 
 
-@command.command("create")
+@command.command(
+    "create",
+    examples=("handrail backup create -e production",),
+    exits=(Exit.BACKUP_UNPROVED,),
+)
 @options.environment
 @options.output_format
 @options.directory
 def create(environment: str | None, format_: str, directory: Path) -> int:
-    """Back the database up, and prove it. Exit 9 where it fails or cannot be proved."""
+    """Back the database up, and prove it."""
     ports = project_ports(directory.resolve())
     chosen = ports.settings.environment(environment)
     with Terminal() as terminal:
@@ -45,7 +49,10 @@ def create(environment: str | None, format_: str, directory: Path) -> int:
     return 0
 
 
-@command.command("list")
+@command.command(
+    "list",
+    examples=("handrail backup list -e production",),
+)
 @options.environment
 @options.output_format
 @options.directory
@@ -62,7 +69,11 @@ def list_(environment: str | None, format_: str, directory: Path) -> int:
     return 0
 
 
-@command.command("verify")
+@command.command(
+    "verify",
+    examples=("handrail backup verify latest -e production",),
+    exits=(Exit.BACKUP_UNPROVED,),
+)
 @click.argument("backup", default="latest")
 @options.environment
 @_identity
@@ -78,7 +89,11 @@ def verify(backup: str, environment: str | None, identity: Path | None, format_:
     return 0
 
 
-@command.command("restore")
+@command.command(
+    "restore",
+    examples=("handrail backup restore latest -e production --into shop_restored",),
+    exits=(Exit.BACKUP_UNPROVED,),
+)
 @click.argument("backup")
 @options.environment
 @click.option(
@@ -120,7 +135,11 @@ def restore(
     return 0
 
 
-@command.command("prune")
+@command.command(
+    "prune",
+    examples=("handrail backup prune -e production --keep 5 --dry-run",),
+    exits=(Exit.LEASE_HELD,),
+)
 @options.environment
 @click.option(
     "--keep", type=click.IntRange(min=1), metavar="N", help="How many of the newest stay; default: backup.keep."

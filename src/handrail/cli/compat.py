@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.errors import Exit
 from handrail.flows import compat as flow
 from handrail.flows import queries, suites
@@ -24,7 +24,17 @@ from handrail.reports import breaks, compat_text, json
 _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"}
 
 
-@click.command("compat")
+@click.command(
+    "compat",
+    cls=manual.Command,
+    examples=(
+        "handrail compat -e development",
+        "handrail compat --versions v7,v8 --revisions 6ca49f2b7d13: --output compat.html",
+        "handrail compat --queries env:production",
+        'handrail compat --tests "python -m pytest tests"',
+    ),
+    failed="a version breaks at a revision it can meet, or could not be exercised there",
+)
 @options.environment
 @click.option(
     "--versions", metavar="NAME,NAME", default="", help="Which versions; default: all registered and not retired."
@@ -49,13 +59,12 @@ _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown"
 )
 @click.option("--tests", metavar="CMD", help="Run each version's own tests, from its ref, on a migrated database too.")
 @click.option("--junit", metavar="PATH", default="", help="Where CMD leaves JUnit's XML, in the version's folder.")
-@click.option("--tests-limit", metavar="DURATION", default="10m", help="How long the tests of one version may take.")
+@click.option(
+    "--tests-limit", metavar="DURATION", default="10m", help="How long the tests of one version may take; default: 10m."
+)
 @options.directory
 def command(format_: str | None, output: Path | None, directory: Path, **given: Any) -> int:
-    """Exercise every deployed version of the application on the schema of each revision, in a sandbox.
-
-    Exit 1 when a version breaks at a revision it can meet, or could not be exercised there.
-    """
+    """Exercise every deployed version of the application on the schema of each revision, in a sandbox."""
     ports = project_ports(directory.resolve())
     on = target_ports(ports, ports.settings.environment(given["environment"]), emit=lambda _event: None)
     found = _found(on, **given)

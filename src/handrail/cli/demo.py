@@ -6,11 +6,17 @@ import os
 
 import click
 
+from handrail.cli import manual
 from handrail.flows import demo as flow
 from handrail.host.process import die_with_parent
 
 
-@click.command("demo")
+@click.command(
+    "demo",
+    cls=manual.Command,
+    examples=("handrail demo",),
+    failed="a step of it did not do what it should",
+)
 def command() -> int:
     """Show all of it in a temporary folder, on a PostgreSQL of its own: nothing of yours is touched.
 

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import click
 
+from handrail.cli import manual
 from handrail.flows import explain as flow
 from handrail.reports import json
 
 
-@click.command("explain")
+@click.command(
+    "explain",
+    cls=manual.Command,
+    examples=(
+        "handrail explain",
+        "handrail explain lock-index-create",
+    ),
+)
 @click.argument("rule", default="")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="How to print the page.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to print the page; default: text.",
+)
 def command(rule: str, format_: str) -> int:
     """Show the page of RULE: what happens, why, the safe way, and examples. Without RULE, list every rule."""
     if rule:

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.errors import Exit
 from handrail.flows import history as flow
 from handrail.flows.ports import project_ports
 from handrail.reports import json, text
 
 
-@click.command("history")
+@click.command(
+    "history",
+    cls=manual.Command,
+    examples=(
+        "handrail history",
+        "handrail history --count",
+    ),
+)
 @click.option("--count", "only_count", is_flag=True, help="Print the number of revisions only.")
 @options.output_format
 @options.directory

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.errors import UsageRefused
 from handrail.flows import init as flow
 from handrail.host.secrets import mask
@@ -16,7 +16,15 @@ from handrail.reports import json, text
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command("init")
+@click.command(
+    "init",
+    cls=manual.Command,
+    examples=(
+        "handrail init --dry-run",
+        "handrail init --yes",
+        "handrail init --alembic migrations/alembic.ini",
+    ),
+)
 @click.option("--alembic", metavar="PATH", help="The alembic.ini, where it is not found or there are several.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and stop.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

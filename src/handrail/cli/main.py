@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from handrail.cli import streams
+from handrail.cli import manual, streams
 from handrail.errors import Exit, HandrailError, Interrupted, UsageRefused
 from handrail.host.secrets import mask
 
@@ -25,7 +25,7 @@ _OBJECTS_BEFORE_COLLECTION = 100_000
 #: name -> one line of help. Nothing of a command is imported before it is called: `--help` stays instant.
 _COMMANDS = {
     "demo": "See it work: a small application, two versions live, its database migrated under load.",
-    "init": "Set a project up: environments, revision template, scripts; shown first, nothing overwritten.",
+    "init": "Set a project up: environments, header template, scripts; shown first, nothing overwritten.",
     "status": "Show where every environment stands, and what to type next.",
     "history": "List every revision, from the files alone.",
     "review": "Say what revisions would do, to whom, and what to write instead.",
@@ -68,6 +68,7 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - see above
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+        manual.write_exits(manual.MEANINGS, formatter)
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,8 +76,8 @@ class _Lazy(click.Group):
 def handrail() -> None:
     """Safe database migrations for teams on Alembic and SQLAlchemy.
 
-    Start with `handrail demo`, then `handrail status` in your own project. Data goes to stdout, talk to stderr;
-    `--format json` is understood by every command.
+    Start with `handrail demo`, then `handrail init` in your own project. Data goes to stdout, talk to stderr;
+    `--format json` is understood by every command but demo.
     """
 
 

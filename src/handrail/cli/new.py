@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.errors import UsageRefused
 from handrail.flows import new as flow
 from handrail.flows.new import NewRequest, Written
@@ -21,12 +21,19 @@ _USUAL = "development"
 _SLUG = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
 
-@click.command("new")
+@click.command(
+    "new",
+    cls=manual.Command,
+    examples=(
+        "handrail new -m add_user_email_column",
+        "handrail new -m mark_legacy_passwords --empty",
+    ),
+)
 @click.option("-m", "--message", default="", metavar="TEXT", help="What changes, such as add_user_email_column.")
 @click.option("--empty", is_flag=True, help="Compare nothing: write a revision that does nothing yet.")
 @click.option("--head", metavar="REVISION", help="The head to build on, where there are several.")
 @click.option("--allow-drop", is_flag=True, help="Do not ask before a revision that drops tables or columns.")
-@options.environment
+@options.environment_or("development")
 @options.output_format
 @options.directory
 def command(
@@ -41,7 +48,7 @@ def command(
 ) -> int:
     """Write the next revision: what the models have and the database has not, with its header filled in.
 
-    The database is only read. Without -e it is the one of development.
+    The database is only read.
     """
     ports = project_ports(directory.resolve())
     request = NewRequest(message=message, head=head)

@@ -24,15 +24,24 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def environment_or(default: str) -> Callable[[F], F]:
+    """-e/--environment NAME, with what is meant where it is not given."""
+    return click.option(
+        "-e", "--environment", metavar="NAME", help=f"An environment of the settings; default: {default}."
+    )
+
+
 def environment(function: F) -> F:
-    """-e/--environment NAME."""
-    return click.option("-e", "--environment", metavar="NAME", help="The environment of [tool.handrail].")(function)
+    """-e/--environment NAME, of a command that works on one."""
+    return environment_or("default_environment, or the only one")(function)
 
 
 def output_format(function: F) -> F:
     """--format text|json."""
     choice = click.Choice(["text", "json"])
-    return click.option("--format", "format_", type=choice, default="text", help="How to print the result.")(function)
+    return click.option(
+        "--format", "format_", type=choice, default="text", help="How to print the result; default: text."
+    )(function)
 
 
 def directory(function: F) -> F:

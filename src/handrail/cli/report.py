@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.config import load
 from handrail.errors import UsageRefused
 from handrail.flows import report as flow
@@ -18,9 +18,17 @@ _FORMATS = {"text": run_text.report, "json": lambda value: json.document("report
 _SUFFIXES = {".json": "json", ".html": "html", ".htm": "html"}
 
 
-@click.command("report")
+@click.command(
+    "report",
+    cls=manual.Command,
+    examples=(
+        "handrail report",
+        "handrail report 3f9a --output run.html",
+        "handrail report --list --limit 5",
+    ),
+)
 @click.argument("run", required=False)
-@options.environment
+@options.environment_or("whichever ran last")
 @click.option("--list", "list_", is_flag=True, help="List the runs, the newest first.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="With --list: only the newest so many runs.")
 @click.option(

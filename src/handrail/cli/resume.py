@@ -6,15 +6,25 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.cli.terminal import Terminal
+from handrail.errors import Exit
 from handrail.flows import resume as flow
 from handrail.flows.halfway import Settlement
 from handrail.flows.ports import project_ports, target_ports
 from handrail.reports import json, text
 
 
-@click.command("resume")
+@click.command(
+    "resume",
+    cls=manual.Command,
+    examples=(
+        "handrail resume -e production",
+        "handrail resume -e production --settle landed",
+    ),
+    failed="a revision failed and was rolled back; those before it stay",
+    exits=(Exit.HALFWAY, Exit.LEASE_HELD, Exit.CONNECTION_LOST),
+)
 @options.environment
 @click.option(
     "--settle",

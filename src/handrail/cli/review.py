@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.errors import Exit
 from handrail.flows import review as flow
 from handrail.flows.ports import review_ports
@@ -16,11 +16,21 @@ from handrail.model.review import Review
 from handrail.model.verdict import Severity
 
 
-@click.command("review")
+@click.command(
+    "review",
+    cls=manual.Command,
+    examples=(
+        "handrail review --since main",
+        "handrail review -e staging --fail-on warning",
+        "handrail review --all --static --format sarif",
+        "handrail review ae10:head --snapshot production.json",
+    ),
+    failed="there are findings of --fail-on or above",
+)
 @click.argument("target", default="")
 @click.option("--all", "everything", is_flag=True, help="Every revision, not only the pending ones.")
 @click.option("--since", default="", metavar="GITREF", help="Revisions whose files differ from that branch or commit.")
-@options.environment
+@options.environment_or("as above")
 @click.option(
     "--snapshot",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -32,7 +42,7 @@ from handrail.model.verdict import Severity
     type=click.FloatRange(min=0),
     default=30.0,
     metavar="SECONDS",
-    help="How long rows may be counted in the named environment; 0: not at all.",
+    help="How long rows may be counted in the named environment; default: 30; 0: not at all.",
 )
 @click.option(
     "--engine",
@@ -45,14 +55,14 @@ from handrail.model.verdict import Severity
     "--fail-on",
     type=click.Choice([severity.value for severity in reversed(Severity)]),
     default=Severity.ERROR.value,
-    help="Exit 1 where there is a finding of this severity or above.",
+    help="Exit 1 where there is a finding of this severity or above; default: error.",
 )
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["text", "json", "sarif", "github", "gitlab", "junit", "markdown", "html"]),
     default="text",
-    help="How to print the result.",
+    help="How to print the result; default: text.",
 )
 @click.option("--no-cache", is_flag=True, help="Read and judge everything anew, and keep nothing for the next time.")
 @options.directory

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.cli.terminal import Terminal
+from handrail.errors import Exit
 from handrail.flows import rollback as flow
 from handrail.flows.ports import project_ports, target_ports
 from handrail.flows.rollback import RollbackRequest
@@ -15,7 +16,17 @@ from handrail.reports import json, text
 
 
 # a target such as -1 must not be taken for an option
-@click.command("rollback", context_settings={"ignore_unknown_options": True})
+@click.command(
+    "rollback",
+    cls=manual.Command,
+    examples=(
+        "handrail rollback -e production --dry-run",
+        "handrail rollback -1 -e staging",
+        "handrail rollback 59c0d7e8b4f1 -e staging",
+    ),
+    exits=(Exit.HALFWAY, Exit.LEASE_HELD, Exit.CONNECTION_LOST, Exit.ROLLBACK_FAILED),
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("target", required=False)
 @options.environment
 @click.option("--dry-run", is_flag=True, help="Print the plan and its SQL; write nothing anywhere.")

@@ -6,15 +6,24 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
-from handrail.errors import UsageRefused
+from handrail.cli import manual, options
+from handrail.errors import Exit, UsageRefused
 from handrail.flows import status as flow
 from handrail.flows.ports import Ports, ProjectPorts, project_ports, target_ports
 from handrail.reports import json, text
 
 
-@click.command("status")
-@options.environment
+@click.command(
+    "status",
+    cls=manual.Command,
+    examples=(
+        "handrail status",
+        "handrail status -e production --format json",
+        "handrail status -e production --save production.json",
+    ),
+    exits=(Exit.HALFWAY,),
+)
+@options.environment_or("every one")
 @click.option("--offline", is_flag=True, help="Look at files and journal only; connect to nothing.")
 @click.option("--rebind", metavar="NAME", help="Bind environment NAME to the database its url names now.")
 @click.option(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from handrail.cli import options
+from handrail.cli import manual, options
 from handrail.flows import observing
 from handrail.flows import versions as flow
 from handrail.flows.ports import project_ports, target_ports
@@ -17,7 +17,7 @@ from handrail.reports import compat_text, json
 from handrail.reports.text import count
 
 
-@click.group("versions")
+@click.group("versions", cls=manual.Group)
 def command() -> None:
     """Say which versions of the application are deployed, so that migrations can be judged against them.
 
@@ -25,7 +25,14 @@ def command() -> None:
     """
 
 
-@command.command("register")
+@command.command(
+    "register",
+    examples=(
+        "handrail versions register v8",
+        "handrail versions register v7 --ref v7.2 --owner web-team",
+        "handrail versions register v1 --models legacy.models:db --at 1d7c35f0a2b8",
+    ),
+)
 @click.argument("name")
 @click.option("--ref", metavar="GITREF", default="", help="The commit, branch or tag that the version was built from.")
 @click.option("--models", metavar="MODULE:ATTRIBUTE", default="", help="Where its metadata is; default: env.py's.")
@@ -38,7 +45,7 @@ def command() -> None:
 )
 @click.option("--at", metavar="REVISION", help="The revision it was written for; default: the heads beside its models.")
 @click.option("--owner", metavar="WHO", default="", help="Who answers for its deployments; default: you.")
-@options.environment
+@options.environment_or("the first one")
 @options.output_format
 @options.directory
 def register(format_: str, directory: Path, **given: object) -> int:
@@ -60,7 +67,10 @@ def register(format_: str, directory: Path, **given: object) -> int:
     return 0
 
 
-@command.command("list")
+@command.command(
+    "list",
+    examples=("handrail versions list",),
+)
 @options.output_format
 @options.directory
 def list_(format_: str, directory: Path) -> int:
@@ -75,10 +85,18 @@ def list_(format_: str, directory: Path) -> int:
     return 0
 
 
-@command.command("observed")
+@command.command(
+    "observed",
+    examples=("handrail versions observed -e production --for 30s",),
+    failed="the database does not tell who is connected",
+)
 @options.environment
 @click.option(
-    "--for", "length", metavar="DURATION", default="0s", help="Look again and again for that long, such as 30s."
+    "--for",
+    "length",
+    metavar="DURATION",
+    default="0s",
+    help="Look again and again for that long, such as 30s; default: once.",
 )
 @options.output_format
 @options.directory
@@ -108,7 +126,10 @@ def observed(environment: str | None, length: str, format_: str, directory: Path
     return 0
 
 
-@command.command("show")
+@command.command(
+    "show",
+    examples=("handrail versions show v7 --format json",),
+)
 @click.argument("name")
 @options.output_format
 @options.directory
@@ -124,7 +145,10 @@ def show(name: str, format_: str, directory: Path) -> int:
     return 0
 
 
-@command.command("retire")
+@command.command(
+    "retire",
+    examples=("handrail versions retire v7",),
+)
 @click.argument("name")
 @options.output_format
 @options.directory
@@ -138,7 +162,10 @@ def retire(name: str, format_: str, directory: Path) -> int:
     return 0
 
 
-@command.command("diff")
+@command.command(
+    "diff",
+    examples=("handrail versions diff v7 v8",),
+)
 @click.argument("old")
 @click.argument("new")
 @options.output_format

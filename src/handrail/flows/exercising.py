@@ -164,11 +164,7 @@ class _Reader:
         """Return what that revision does."""
         if revision not in self._read:
             [self._read[revision]] = record.record(
-                self._ports.project,
-                self._ports.graph,
-                self._ports.env,
+                planning.basis(self._ports, self._needs.server_major),
                 [(self._ports.graph.revisions[revision], Direction.UPGRADE)],
-                engine=self._ports.engine,
-                server_major=self._needs.server_major,
             )
         return self._read[revision]

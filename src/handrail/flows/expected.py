@@ -159,9 +159,7 @@ def _replay(
 def _not_replayable(ports: Ports, engine: Engine, way: list[Revision], failure: str, needs: Needs) -> Unsupported:
     """Say why the history does not make its own schema: it is stamped, or it is broken."""
     steps = [(revision, Direction.UPGRADE) for revision in way]
-    recordings = record.record(
-        ports.project, ports.graph, ports.env, steps, engine=engine, server_major=needs.server_major
-    )
+    recordings = record.record(replace(planning.basis(ports, needs.server_major), engine=engine), steps)
     stamped = is_stamped(zip(way, recordings, strict=True))
     if stamped is None:
         by = f" by {needs.user}" if needs.user else ""

@@ -143,6 +143,13 @@ def _rows(heads: tuple[str, ...]) -> str:
     return ", ".join(heads) or "base"
 
 
+def basis(ports: Ports, server_major: int) -> record.Basis:
+    """Return what the reading of a revision rests on, for a server of that version."""
+    return record.Basis(
+        project=ports.project, graph=ports.graph, env=ports.env, engine=ports.engine, server_major=server_major
+    )
+
+
 def make_plan(
     ports: Ports, standing: Standing, way: Sequence[tuple[Revision, Direction]], *, counts: bool = False
 ) -> Plan:
@@ -154,12 +161,8 @@ def make_plan(
         ()
         if not way
         else record.record(
-            ports.project,
-            ports.graph,
-            ports.env,
+            basis(ports, standing.target.server_major),
             way,
-            engine=ports.engine,
-            server_major=standing.target.server_major,
             heads=standing.heads,
             version_table_exists=standing.version_table_exists,
             shadow=ports.engine.shadow(),

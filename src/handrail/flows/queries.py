@@ -165,11 +165,6 @@ class _Causes:
     def _recorded(self, revision: str) -> RecordedRevision:
         if revision not in self._read:
             [self._read[revision]] = record.record(
-                self._ports.project,
-                self._ports.graph,
-                self._ports.env,
-                [(self._revisions[revision], Direction.UPGRADE)],
-                engine=self._ports.engine,
-                server_major=self._needs.server_major,
+                planning.basis(self._ports, self._needs.server_major), [(self._revisions[revision], Direction.UPGRADE)]
             )
         return self._read[revision]

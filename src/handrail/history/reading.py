@@ -43,17 +43,19 @@ def read(
     downgrades: Iterable[str] = (),
     memory: Memory | None = None,
 ) -> Read:
-    """Return each upgrade of the graph (`whole` before), and those downgrades, with the schema around each statement.
+    """Return each upgrade of the graph, and those downgrades, with the schema around each statement.
 
-    What a revision imports and is not installed is stood in for. Nothing is connected to, nothing written; what the
-    `memory` has is not read again, and the rest is remembered.
+    A graph with parents missing, or with circles, has to be made `graph.whole` before. What a revision imports and is
+    not installed is stood in for. Nothing is connected to, nothing written; what the `memory` has is not read again,
+    and the rest is remembered.
     """
     order = list(reversed(list(graph.walk())))
     settled = env or neutral(project, graph)
     up = [(revision, Direction.UPGRADE) for revision in order]
     wanted = frozenset(downgrades)
     down = [(revision, Direction.DOWNGRADE) for revision in reversed(order)]
-    study = partial(record.study, project, graph, settled, engine=engine, server_major=server_major)
+    basis = record.Basis(project=project, graph=graph, env=settled, engine=engine, server_major=server_major)
+    study = partial(record.study, basis)
     told = partial(step, engine=engine, server_major=server_major)
     trace = memory.trace() if memory else None
     recorded_up = study(up, shadow=engine.shadow(), known=_known(memory, up), trace=trace)
@@ -93,14 +95,13 @@ def joined(states: list[Replayed]) -> Replayed:
     """Return the schema below a revision; at a merge, what any of the branches has."""
     if len(states) <= 1:
         return states[0] if states else EMPTY
-    last = states[-1]
     return Replayed(
         tables=MappingProxyType({name: table for state in states for name, table in state.tables.items()}),
         enums=MappingProxyType({name: values for state in states for name, values in state.enums.items()}),
         objects=MappingProxyType({key: item for state in states for key, item in state.objects.items()}),
         dropped=MappingProxyType({key: item for state in states for key, item in state.dropped.items()}),
         gone=MappingProxyType({name: table for state in states for name, table in state.gone.items()}),
-        certain=all(state.certain for state in states) and last.certain,
+        certain=all(state.certain for state in states),
     )
 
 

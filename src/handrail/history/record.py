@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -66,6 +67,17 @@ _exit = os._exit  # the fence replaces it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a reading rests on beside the revision: the project as its env.py configures it, and whom SQL is for."""
+
+    project: Project
+    graph: Graph
+    env: EnvPy
+    engine: dialects.Dialect
+    server_major: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Studied:
     """The readings of all steps, in order; `fresh` are those that were not known.
 
@@ -86,13 +98,9 @@ class _Line:
 
 
 def record(
-    project: Project,  # noqa: ARG001 - revisions come from the graph; kept beside env for what a project may add
-    graph: Graph,
-    env: EnvPy,
+    basis: Basis,
     steps: Sequence[tuple[Revision, Direction]],
     *,
-    engine: dialects.Dialect,
-    server_major: int,
     heads: tuple[str, ...] = (),
     version_table_exists: bool = True,
     shadow: base.Shadow | None = None,
@@ -105,22 +113,16 @@ def record(
     `limit_s` seconds of wall and of CPU time for each revision; one that fails, loops or dies is a FAILED reading and
     the others are read all the same.
     """
-    nodes = revision_map(graph)
-    acts = list(_acts(nodes, steps, heads, version_table_exists=version_table_exists))
-    with fence(Fence.NULL, server_major=server_major) as fenced:
-        null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
-        reader = _Reader(fenced=fenced, null=null, env=env, nodes=nodes, engine=engine, limit_s=limit_s)
+    acts = list(_acts(revision_map(basis.graph), steps, heads, version_table_exists=version_table_exists))
+    with _null(basis) as (fenced, null):
+        reader = _Reader(basis=basis, fenced=fenced, null=null, limit_s=limit_s)
         return reader.read_all(acts, shadow).recorded
 
 
 def study(
-    project: Project,
-    graph: Graph,
-    env: EnvPy,
+    basis: Basis,
     steps: Sequence[tuple[Revision, Direction]],
     *,
-    engine: dialects.Dialect,
-    server_major: int,
     heads: tuple[str, ...] = (),
     only: Collection[str] | None = None,
     shadow: base.Shadow | None = None,
@@ -136,26 +138,30 @@ def study(
     again. What the others look at goes into the `trace`. One that looks at the schema finds that of `schemas` by its
     id, else what the steps before it have made.
     """
-    nodes = revision_map(graph)
-    folders = project.code_folders
     acts = [
-        act for act in _acts(nodes, steps, heads, version_table_exists=True) if only is None or act.revision.id in only
+        act
+        for act in _acts(revision_map(basis.graph), steps, heads, version_table_exists=True)
+        if only is None or act.revision.id in only
     ]
-    with fence(Fence.NULL, server_major=server_major) as fenced:
-        null = create_engine(_migration_url(engine.url), poolclass=StaticPool)
+    with _null(basis) as (fenced, null):
         reader = _Reader(
+            basis=basis,
             fenced=fenced,
             null=null,
-            env=env,
-            nodes=nodes,
-            engine=engine,
             limit_s=limit_s,
-            confine=partial(confinement.enter, folders, project.script_location),
+            confine=partial(confinement.enter, basis.project.code_folders, basis.project.script_location),
             known=known,
             trace=trace,
             schemas=schemas,
         )
         return reader.read_all(acts, shadow)
+
+
+@contextmanager
+def _null(basis: Basis) -> Iterator[tuple[Fenced, Engine]]:
+    """Yield the fence, up, and an engine of the basis's dialect that executes nothing."""
+    with fence(Fence.NULL, server_major=basis.server_major) as fenced:
+        yield fenced, create_engine(_migration_url(basis.engine.url), poolclass=StaticPool)
 
 
 def _acts(
@@ -179,11 +185,9 @@ def _migration_url(url: URL) -> URL:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
+    basis: Basis
     fenced: Fenced
     null: Engine
-    env: EnvPy
-    nodes: RevisionMap
-    engine: dialects.Dialect
     limit_s: float
     confine: Callable[[], None] | None = None
     known: Mapping[str, RecordedRevision] = field(default_factory=dict)
@@ -192,7 +196,7 @@ class _Reader:
 
     def read_all(self, acts: list[Act], shadow: base.Shadow | None) -> Studied:
         """Return the reading of every act, in order."""
-        self.engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
+        self.basis.engine.statements.kind("select 1")  # loads the parser here, or each child would load its own
         unread = [act for act in acts if act.revision.id not in self.known]
         for act in unread:
             call(partial(compiled, act.revision.source, str(act.revision.path)))
@@ -214,7 +218,7 @@ class _Reader:
     def _catalogue(self, before: Iterable[RecordedRevision]) -> Catalogue | None:
         if self.schemas is None:
             return None
-        catalogue = Catalogue(self.engine.actions.actions)
+        catalogue = Catalogue(self.basis.engine.actions.actions)
         for recorded in before:
             catalogue.pass_over(recorded)
         return catalogue
@@ -303,8 +307,12 @@ class _Reader:
                 yield recorded
                 continue
             if stage is None or not stage.usable:
-                stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
+                stage = self._stage()
             yield self._recorded(stage, act, mirror)[0]
+
+    def _stage(self) -> Stage:
+        nodes = revision_map(self.basis.graph)
+        return Stage(env=self.basis.env, nodes=nodes, connection=self.null.connect())
 
     def _studied(self, act: Act, mirror: Mirror, catalogue: Catalogue) -> tuple[RecordedRevision, Catalogue]:
         """Return the reading of code in the cell, and the schema it leaves.
@@ -315,7 +323,7 @@ class _Reader:
         while True:
             tries -= 1
             # One that is studied runs alone, maybe: Alembic's context would remember a type made before it.
-            stage = Stage(env=self.env, nodes=self.nodes, connection=self.null.connect())
+            stage = self._stage()
             after = catalogue.copy()
             recorded, ended = self._recorded(stage, act, mirror, after)
             failed_in = ended.place.file if isinstance(ended, Raised) and ended.place is not None else ""
@@ -326,7 +334,7 @@ class _Reader:
         self, stage: Stage, act: Act, mirror: Mirror, catalogue: Catalogue | None = None
     ) -> tuple[RecordedRevision, object]:
         """Return the reading of one revision, and what the guard returned for it."""
-        recorder = Recorder(stage, act, statements=self.engine.statements, mirror=mirror, catalogue=catalogue)
+        recorder = Recorder(stage, act, statements=self.basis.engine.statements, mirror=mirror, catalogue=catalogue)
         self.fenced.listener = recorder
         doubts: list[str] = []
         stand_ins.forget()
