@@ -91,8 +91,8 @@ class TargetRefused(HandrailError):
     """The database is reachable but must not be migrated as it is: standby, wrong identity, missing right."""
 
 
-class JournalUnwritable(HandrailError):
-    """The journal of runs cannot be written."""
+class JournalUnusable(HandrailError):
+    """The journal of runs cannot be read or written."""
 
 
 class SandboxUnavailable(HandrailError):

@@ -16,7 +16,7 @@ from workbench import Workbench
 
 from handrail.engines.postgresql.binaries import find_any
 from handrail.engines.postgresql.server import Server, start
-from handrail.host.kept import kept_folder
+from handrail.host.kept_folder import kept_folder
 from handrail.host.process import server_account
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ from handrail.engines.postgresql.sandbox import VARIABLE, open_for_tests, open_s
 from handrail.engines.postgresql.server import Server, join_or_start, start
 from handrail.errors import SandboxUnavailable
 from handrail.host import scratch
-from handrail.host.kept import kept_folder
+from handrail.host.kept_folder import kept_folder
 from handrail.host.process import Account, can_reach, server_account
 
 NOBODY = 65534

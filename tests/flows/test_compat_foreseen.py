@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError
 from workbench import Workbench
 
-from handrail.compat.board import Memory, Moment
+from handrail.compat.board import Learnt, Moment
 from handrail.engines.base import Purpose, for_url
 from handrail.history.contracts import contract
 from handrail.model.contract import AppVersion
@@ -112,10 +112,10 @@ def test_what_is_predicted_to_work_works(postgresql_url: str, tmp_path: Path, mo
             conn.exec_driver_sql(sql.format(p=""), execution_options={"no_parameters": True})
         conn.commit()
 
-        def found(memory: Memory, *, home: bool) -> tuple[Any, ...]:
+        def found(learnt: Learnt, *, home: bool) -> tuple[Any, ...]:
             with conn.begin_nested() as scope:
                 conn.exec_driver_sql("set constraints all immediate")
-                moment = Moment(engine=engine, conn=conn, version_table="", role="", memory=memory, begin=lambda: None)
+                moment = Moment(engine=engine, conn=conn, version_table="", role="", learnt=learnt, begin=lambda: None)
                 tables = tuple(moment.found(version, home=home))
                 scope.rollback()
             return tables
@@ -123,16 +123,16 @@ def test_what_is_predicted_to_work_works(postgresql_url: str, tmp_path: Path, mo
         @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(changes=_CHANGES)
         def check(changes: list[str]) -> None:
-            memory = Memory()
+            learnt = Learnt()
             with conn.begin() as transaction:
-                found(memory, home=True)
+                found(learnt, home=True)
                 for sql in changes:
                     try:
                         with conn.begin_nested():
                             conn.exec_driver_sql(sql, execution_options={"no_parameters": True})
                     except DBAPIError:
                         continue  # not possible here
-                for each in found(memory, home=False):
+                for each in found(learnt, home=False):
                     told["all"] += 1
                     if not each.foreseen:
                         assert not each.trials, (changes, each.trials)

@@ -49,7 +49,7 @@ class Found:
 
 
 @dataclass(slots=True, kw_only=True)
-class Memory:
+class Learnt:
     """What was found out so far: versions' habits by their table, and trials by all that they can depend on."""
 
     habits: dict[tuple[str, str], Habits] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Board:
     """A watcher of a replay. `applied` tells which revisions rows of the version table stand for.
 
     A version is exercised from the revision on that it was registered at, with `everywhere` at all of them: what it is
-    used to has to be in `memory` then, from a replay before. What is in `kept`, by version and revision, is not
+    used to has to be in `learnt` then, from a replay before. What is in `kept`, by version and revision, is not
     exercised again; `unfinished` are the versions of which not everything is.
     """
 
@@ -83,7 +83,7 @@ class Board:
     version_table: str
     role: str = ""
     everywhere: bool = False
-    memory: Memory = field(default_factory=Memory)
+    learnt: Learnt = field(default_factory=Learnt)
     kept: Mapping[tuple[str, str], Found] = field(default_factory=dict)
     unfinished: frozenset[str] = frozenset()
     _seen: list[Seen] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Board:
         found: dict[str, tuple[Found, ...]] = {
             v.name: (self.kept[v.name, revision.id],) for v in there if (v.name, revision.id) in self.kept
         }
-        unsettled = [v for v in home if v.name in found and v.name in self.unfinished and not self.memory.settled(v)]
+        unsettled = [v for v in home if v.name in found and v.name in self.unfinished and not self.learnt.settled(v)]
         if len(found) == len(there) and not unsettled:
             self._note(revision, found, 0)
             return
@@ -111,7 +111,7 @@ class Board:
                 conn=conn,
                 version_table=self.version_table,
                 role=self.role,
-                memory=self.memory,
+                learnt=self.learnt,
                 begin=lambda: stack.enter_context(engine.trials.trying(conn)),
             )
             for version in unsettled:
@@ -144,10 +144,10 @@ class Moment:
         conn: Connection,
         version_table: str,
         role: str,
-        memory: Memory,
+        learnt: Learnt,
         begin: Callable[[], object],
     ) -> None:
-        self._engine, self._conn, self._memory, self._begin, self._role = engine, conn, memory, begin, role
+        self._engine, self._conn, self._learnt, self._begin, self._role = engine, conn, learnt, begin, role
         self._snapshot = engine.catalog.snapshot(conn, version_table=version_table)
         self._reach = Reach(self._snapshot, engine.trials.rights(conn, role))
         self._known_schema = of_snapshot(self._snapshot)
@@ -170,13 +170,13 @@ class Moment:
             self._settled(version, table, mapped)
 
     def _settled(self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]) -> Habits:
-        memory, name = self._memory, self._name(table)
+        learnt, name = self._learnt, self._name(table)
         own, children = self._own(version, table, mapped)
         key = (own, self._reach_of(name))
-        if key not in memory.at_home:
-            memory.at_home[key] = self._exercise(table, name, Habits(), children, mapped).at_home()
-        memory.habits[version.name, name] = memory.at_home[key]
-        return memory.at_home[key]
+        if key not in learnt.at_home:
+            learnt.at_home[key] = self._exercise(table, name, Habits(), children, mapped).at_home()
+        learnt.habits[version.name, name] = learnt.at_home[key]
+        return learnt.at_home[key]
 
     def _own(
         self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]
@@ -185,20 +185,20 @@ class Moment:
         children = known_children(version.contract, table, self._name)
         parents = mapped.keys() & self._parents(self._name(table))
         moved = self._moved(table, mapped, parents)
-        return f"{self._memory.digest(table)} {sorted(children)} {sorted(parents)} {moved}", children
+        return f"{self._learnt.digest(table)} {sorted(children)} {sorted(parents)} {moved}", children
 
     def _of_table(
         self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable], *, home: bool
     ) -> Found:
-        memory, name = self._memory, self._name(table)
+        learnt, name = self._learnt, self._name(table)
         own, children = self._own(version, table, mapped)
         reach = self._reach_of(name)
-        habits = memory.habits.get((version.name, name))
+        habits = learnt.habits.get((version.name, name))
         if habits is None and home:
             habits = self._settled(version, table, mapped)
         habits = habits or Habits(keys=frozenset({*table.unique, table.primary_key}))
         key = (own, reach, habits)
-        if key not in memory.known:
+        if key not in learnt.known:
             outlook = Outlook(
                 table=table,
                 name=name,
@@ -208,10 +208,10 @@ class Moment:
                 children=children,
                 mapped=mapped,
             )
-            memory.known[key] = Found(
+            learnt.known[key] = Found(
                 trials=self._exercise(table, name, habits, children, mapped).trials(), foreseen=outlook.trials()
             )
-        return memory.known[key]
+        return learnt.known[key]
 
     def _parents(self, name: str) -> frozenset[str]:
         live = self._tables.get(name)
@@ -221,7 +221,7 @@ class Moment:
         """Return digests of the parents that the version's keys name, where they stand elsewhere by now."""
         named_ = {(t.name, t.schema): name for name, t in mapped.items()}
         believed = {named_.get((key.table, key.schema), "") for key in table.foreign_keys} - {"", *parents}
-        return sorted(self._memory.digest(mapped[name]) for name in believed)
+        return sorted(self._learnt.digest(mapped[name]) for name in believed)
 
     def _reach_of(self, name: str) -> str:
         if name not in self._reached:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from handrail.compat.board import Memory, Moment
+from handrail.compat.board import Learnt, Moment
 from handrail.engines.base import Engine
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Trial
@@ -35,7 +35,7 @@ class Tracer:
     wanted: Mapping[str, Mapping[str, frozenset[str]]]
     version_table: str
     role: str
-    memory: Memory
+    learnt: Learnt
     _looks: dict[str, list[Look]] = field(default_factory=dict)
 
     def sent(self, engine: Engine, conn: Connection, revision: Revision, sql: str) -> None:
@@ -53,7 +53,7 @@ class Tracer:
                 conn=conn,
                 version_table=self.version_table,
                 role=self.role,
-                memory=self.memory,
+                learnt=self.learnt,
                 begin=lambda: None,
             )
             trials = {

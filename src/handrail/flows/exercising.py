@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from handrail.compat import acting
 from handrail.compat.assembly import Assembly
-from handrail.compat.board import Board, Found, Memory, Seen
-from handrail.compat.kept import Cause, Kept, KeptCell
+from handrail.compat.board import Board, Found, Learnt, Seen
+from handrail.compat.kept_cells import BrokenBy, Kept, KeptCell
 from handrail.compat.tracing import Tracer
 from handrail.errors import HistoryBroken
 from handrail.flows import expected, planning
@@ -34,7 +34,7 @@ class Execution:
     def __init__(self, ports: Ports, versions: tuple[AppVersion, ...], needs: Needs, role: str) -> None:
         self._ports, self._versions, self._role = ports, versions, role
         self._needs = acting.needing(needs, role)
-        self._memory = Memory()
+        self._learnt = Learnt()
         self._order: tuple[Revision, ...] = ()
         with suppress(HistoryBroken):  # the replay says so
             self._order = tuple(r for r, _ in planning.way_up(ports.graph, (), ports.graph.heads)[0])
@@ -119,7 +119,7 @@ class Execution:
                 trials=trials,
                 foreseen=each.foreseen.get(name, ()),
                 causes=tuple(
-                    Cause(trial=trial, since=since, operation=told)
+                    BrokenBy(trial=trial, since=since, operation=told)
                     for (version, trial, at), (since, told) in assembly.causes.items()
                     if version == name and at == place
                 ),
@@ -138,7 +138,7 @@ class Execution:
             version_table=self._ports.version_table,
             role=self._role,
             everywhere=everywhere,
-            memory=self._memory,
+            learnt=self._learnt,
             kept=cells,
             unfinished=unfinished,
         )
@@ -149,7 +149,7 @@ class Execution:
             wanted=wanted,
             version_table=self._ports.version_table,
             role=self._role,
-            memory=self._memory,
+            learnt=self._learnt,
         )
 
 

@@ -70,7 +70,7 @@ def _findings(ports: Ports, steps: tuple[Step, ...], read: tuple[ReviewedStep, .
         deployed=registered.models(ports.settings),
         rules=frozenset(registry.rules()),
     )
-    on = judging.shelf(ports.settings.review).about_running()
+    on = judging.active(ports.settings.review).about_running()
     for number, (step, reviewed) in enumerate(zip(steps, read, strict=True)):
         up = step.direction is Direction.UPGRADE
         marks = ignoring.suppressions(step.revision.source)

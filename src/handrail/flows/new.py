@@ -16,7 +16,7 @@ from handrail.history.graph import Graph, revision_map
 from handrail.model.operation import Operation
 from handrail.model.revision import Direction, Header
 from handrail.model.standing import Standing
-from handrail.reports.heading import heading
+from handrail.reports.header import header
 
 #: What cannot stand in the docstring that a message becomes.
 _NO_TITLE = ('"""', "\\")
@@ -92,7 +92,7 @@ def _header(ports: Ports, standing: Standing, drawn: Draft) -> Header:
     """Return the header as computed from the operations and from the effects of the statements they become."""
     with_it = replace(ports, graph=ports.graph.with_revision(drawn.revision))
     plan = planning.make_plan(with_it, standing, [(drawn.revision, Direction.UPGRADE)])
-    return heading(drawn.title, drawn.operations, drawn.undoing, plan.steps[0])
+    return header(drawn.title, drawn.operations, drawn.undoing, plan.steps[0])
 
 
 def _message(message: str) -> str:

@@ -18,7 +18,7 @@ from handrail.history import execute, record
 from handrail.model.matrix import Result, Trial
 from handrail.model.needs import Needs
 from handrail.model.operation import RecordedRevision, StatementKind
-from handrail.model.query import Query, Replayed
+from handrail.model.query import Query, QueryAnswers
 from handrail.model.revision import Direction
 from handrail.model.verdict import Unsupported
 
@@ -39,7 +39,7 @@ class QueriesRequest:
     revisions: str = ""
 
 
-def replay(ports: Ports, request: QueriesRequest) -> Replayed:
+def replay(ports: Ports, request: QueriesRequest) -> QueryAnswers:
     """Return which statements the server accepts no longer, since which revision. Executes none of them.
 
     Raises UsageRefused for a source without statements, NotVerified where the revisions cannot be replayed.
@@ -68,7 +68,7 @@ def replay(ports: Ports, request: QueriesRequest) -> Replayed:
     newly, from_start = asking.failing(
         queries, seen, shown=ports.engine.statements.hide_literals, cause=causes.operation
     )
-    return Replayed(
+    return QueryAnswers(
         source=request.source,
         first=seen[0].revision.id if seen else "",
         last=seen[-1].revision.id if seen else "",

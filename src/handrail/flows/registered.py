@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from handrail.config import Settings
-from handrail.errors import JournalUnwritable
+from handrail.errors import JournalUnusable
 from handrail.flows.ports import journal_of
 from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.replayed import bare
@@ -19,7 +19,7 @@ def models(settings: Settings) -> Models | Unknown:
     """Return the columns that each deployed version has in its models, by table; UNKNOWN where none is registered."""
     try:
         known = journal_of(settings).versions()
-    except JournalUnwritable:  # it may be a team's, out of reach from here: then nothing is known of versions
+    except JournalUnusable:  # it may be a team's, out of reach from here: then nothing is known of versions
         return UNKNOWN
     running = {
         version.name: {

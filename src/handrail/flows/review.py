@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
 from handrail.flows import explain, judging, locating, registered, selecting
-from handrail.flows.judging import Shelf
+from handrail.flows.judging import ActiveRules
 from handrail.flows.locating import Located
 from handrail.flows.ports import ReviewPorts
 from handrail.flows.selecting import Selection
@@ -68,7 +68,7 @@ class _Job:
     graph: Graph
     selection: Selection
     located: Located | None
-    on: Shelf
+    on: ActiveRules
     marks: Marks
 
     @property
@@ -110,7 +110,7 @@ def review(ports: ReviewPorts, request: ReviewRequest) -> Review:
         graph=mended,
         selection=selection,
         located=located,
-        on=judging.shelf(policy, _old(ports)),
+        on=judging.active(policy, _old(ports)),
         marks=marks,
     )
     asked = [_asked(job, choice) for choice in engines]

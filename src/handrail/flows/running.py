@@ -33,7 +33,7 @@ from handrail.host.process import user_name
 from handrail.host.signals import graceful
 from handrail.journal import identity, lease
 from handrail.journal.lease import Lease
-from handrail.journal.store import Binding, Recorder
+from handrail.journal.store import Binding, EventWriter
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction, Revision
 from handrail.model.run import Event, Failed, GateJudged, Judgement, Planned, Run, RunEnded, RunState
@@ -111,14 +111,14 @@ def carry_out(ports: Ports, request: Request) -> Outcome:
     _pass_gates(taping, request, plan)
     request.confirm(plan)
     run = begin(ports, request.command, plan.start, plan.goal)
-    with ports.journal.recorder(run, ports.engine.statements.hide_literals) as recorder:
+    with ports.journal.writer(run, ports.engine.statements.hide_literals) as writer:
         for at, event in tape:
-            recorder.tell(at, event)
-        recording = replace(ports, emit=_both(ports.emit, recorder))
+            writer.tell(at, event)
+        recording = replace(ports, emit=_both(ports.emit, writer))
         with graceful(ports.stop):
-            ended, done = _under_lease(recording, request, plan, run, recorder)
+            ended, done = _under_lease(recording, request, plan, run, writer)
         after = _looked_after(recording, request, done)
-    return Outcome(plan=done, run=ended, before=before, after=after, journal_broken=recorder.broken)
+    return Outcome(plan=done, run=ended, before=before, after=after, journal_broken=writer.broken)
 
 
 def _looked_after(ports: Ports, request: Request, plan: Plan) -> tuple[Judgement, ...]:
@@ -211,7 +211,7 @@ def begin(ports: Ports, command: str, start: tuple[str, ...], goal: tuple[str, .
     )
 
 
-def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder: Recorder) -> tuple[Run, Plan]:
+def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, writer: EventWriter) -> tuple[Run, Plan]:
     try:
         with (
             _driver_told(ports, Unreachable, "nothing was touched"),
@@ -228,9 +228,9 @@ def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, recorder:
             standing = _settled(ports, request, held)
             again = _again(ports, request, plan, standing)
             run = replace(run, start=again.start, goal=again.goal)
-            identity = _bind(ports, standing, held, recorder)
+            identity = _bind(ports, standing, held, writer)
             _back_up(ports, request, again, run, identity)
-            _run_steps(ports, again, run, held, recorder)
+            _run_steps(ports, again, run, held, writer)
     except HandrailError as exc:
         ports.emit(_failed(exc))
         state = RunState.INTERRUPTED if isinstance(exc, Interrupted) else RunState.FAILED
@@ -299,10 +299,10 @@ def _end(ports: Ports, run: Run, state: RunState, message: str) -> Run:
     return ended
 
 
-def _bind(ports: Ports, standing: Standing, held: Lease, recorder: Recorder) -> Identity:
+def _bind(ports: Ports, standing: Standing, held: Lease, writer: EventWriter) -> Identity:
     """Give the database its identity where it has none yet, and remember it."""
     found = standing.identity or identity.bind(held.conn, ports.engine, standing.target, ports.environment.name)
-    recorder.bound(Binding(environment=ports.environment.name, identity=found.uuid, log_head=""))
+    writer.bound(Binding(environment=ports.environment.name, identity=found.uuid, log_head=""))
     return found
 
 
@@ -315,7 +315,7 @@ def _back_up(ports: Ports, request: Request, plan: Plan, run: Run, identity: Ide
         _refuse_now(ports)
 
 
-def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, recorder: Recorder) -> None:
+def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, writer: EventWriter) -> None:
     if not plan.steps:
         return
     with ExitStack() as stack:
@@ -331,7 +331,7 @@ def _run_steps(ports: Ports, plan: Plan, run: Run, held: Lease, recorder: Record
             server_major=plan.target.server_major,
             heads=plan.start,
         )
-        stack.callback(lambda: recorder.anchored(ports.environment.name, session.log_head))
+        stack.callback(lambda: writer.anchored(ports.environment.name, session.log_head))
         stepper = Stepper(session)
         for step in plan.steps:
             stepper.step(step)

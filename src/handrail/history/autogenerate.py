@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from mako.template import Template
 
 from handrail.errors import HandrailError, ProjectUnreadable, UsageRefused
-from handrail.history import heading, paths, source
+from handrail.history import docstring, paths, source
 from handrail.history.description import describe
 from handrail.history.env_py import EnvPy
 from handrail.history.fence import Fence, fence
@@ -219,7 +219,7 @@ class _Writer:
     def write(self, revision: Revision, header: Header) -> Path:
         """Write it, and let the hooks run."""
         path = revision.path
-        text = heading.with_header(revision.source, header)
+        text = docstring.with_header(revision.source, header)
         self._parsed(text, path)
 
         def put(_template: Path, place: Path, **_values: Any) -> None:

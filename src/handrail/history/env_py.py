@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 
 from handrail.errors import ProjectUnreadable
 from handrail.history import graph as graphs
-from handrail.history.fence import Attempt, Fence, fence
+from handrail.history.fence import ConnectionAttempt, Fence, fence
 from handrail.history.flask_app import find_app
 from handrail.history.guard import Raised, call, caller
 from handrail.history.nulldb import NullConnection
@@ -78,7 +78,7 @@ class EnvPy:
     session: SessionSettings
     drives: tuple[str, ...]
     configure_calls: int
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[ConnectionAttempt, ...]
     output: str
     config: Config = field(repr=False)
     script: ScriptDirectory = field(repr=False)

@@ -45,7 +45,7 @@ class Fence(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class ConnectionAttempt:
     """One connection that project code tried to open: by what, and at which of its lines."""
 
     what: str
@@ -62,12 +62,12 @@ class Fenced:
         self.mode = mode
         self.listener: Tape | None = None
         self._server_major = server_major
-        self._attempts: list[Attempt] = []
+        self._attempts: list[ConnectionAttempt] = []
         # What a migration really starts in an environment belongs to its operator; what is only read gets nothing.
         self._surroundings = Surroundings(scrub=mode is Fence.NULL)
 
     @property
-    def attempts(self) -> tuple[Attempt, ...]:
+    def attempts(self) -> tuple[ConnectionAttempt, ...]:
         """Every connection tried so far."""
         return tuple(self._attempts)
 
@@ -107,7 +107,7 @@ class Fenced:
     def sent(self, connection: NullConnection, sent: Sent, /) -> None:
         """Pass it on; a null connection outlives its fence only to refuse."""
         if _up is not self:
-            attempt = Attempt(what="a connection made while the project was read was used", place=_caller())
+            attempt = ConnectionAttempt(what="a connection made while the project was read was used", place=_caller())
             if _up is not None:
                 _up._attempts.append(attempt)  # noqa: SLF001 - the same class
             raise FenceBreach(
@@ -125,7 +125,7 @@ class Fenced:
     # The choke points.
 
     def _attempt(self, what: str, null: Callable[[], object]) -> object:
-        self._attempts.append(Attempt(what=what, place=_caller()))
+        self._attempts.append(ConnectionAttempt(what=what, place=_caller()))
         if self.mode is Fence.NULL:
             return null()
         raise self.breach()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-class Step(RevisionStep):
+class SourceStep(RevisionStep):
     """Alembic's step over a revision whose code comes from its source text, when it is called."""
 
     def __init__(
@@ -75,7 +75,7 @@ def heads_after(
 ) -> tuple[str, ...]:
     """Return the rows of the version table after one step."""
     moved = _Heads(heads)
-    moved.update_to_step(Step(nodes, revision, direction, lambda: None))
+    moved.update_to_step(SourceStep(nodes, revision, direction, lambda: None))
     return tuple(sorted(moved.heads))
 
 
@@ -157,7 +157,7 @@ class Stage:
         if self._before_commit is not None:
             self._before_commit(**step)
 
-    def _steps(self, _heads: object, context: MigrationContext) -> Iterator[Step]:
+    def _steps(self, _heads: object, context: MigrationContext) -> Iterator[SourceStep]:
         act = self._the_act
         function = getattr(load(act.revision), act.direction.value)
 
@@ -171,7 +171,7 @@ class Stage:
                 self.origin = Origin.ALEMBIC
 
         migration_fn.__name__ = act.direction.value
-        yield Step(self._nodes, act.revision, act.direction, migration_fn)
+        yield SourceStep(self._nodes, act.revision, act.direction, migration_fn)
 
 
 def load(revision: Revision) -> ModuleType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -54,12 +54,8 @@ def graceful(stop: Stop) -> Iterator[None]:
         with suppress(OSError):  # past sys.stderr: it may be a revision's, or in the middle of a write
             os.write(_STDERR, b"stopping at the next safe point; once more to stop now\n")
 
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
-    try:
+    with _handled_by(handle):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -80,6 +76,12 @@ def at_once(stop: Stop) -> Iterator[None]:
             stop.signal = number
             raise KeyboardInterrupt
 
+    with _handled_by(handle):
+        yield
+
+
+@contextmanager
+def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield

@@ -64,9 +64,7 @@ def _from_environment(name: str, environment: str) -> str:
     if not url.strip():
         raise SettingsInvalid(
             what=f"the URL of {environment} is not known; nothing was touched",
-            why=f"the environment variable {name} is not set"
-            if not url
-            else f"the environment variable {name} is blank",
+            why=f"the environment variable {name} is {'blank' if url else 'not set'}",
             fix=f"set {name} to the database's URL",
         )
     return url

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, Table, and_
 
 from handrail.engines.base import Engine
 from handrail.journal.tables import tables
@@ -20,12 +20,7 @@ from handrail.model.standing import DONE, StatementRecord
 def write(conn: Connection, engine: Engine, record: StatementRecord) -> None:
     """Insert the record, or move it from `intent` to `done`."""
     table = tables(engine).statement_log
-    key = (
-        (table.c.revision == record.revision)
-        & (table.c.direction == record.direction.value)
-        & (table.c.ordinal == record.ordinal)
-    )
-    changed = conn.execute(table.update().where(key).values(state=record.state, run=record.run)).rowcount
+    changed = conn.execute(table.update().where(_is(table, record)).values(state=record.state, run=record.run)).rowcount
     if not changed:
         conn.execute(
             table.insert().values(
@@ -49,13 +44,7 @@ def finish(conn: Connection, engine: Engine, record: StatementRecord) -> None:
 def drop(conn: Connection, engine: Engine, record: StatementRecord) -> None:
     """Remove the row of one statement that turned out not to have happened."""
     table = tables(engine).statement_log
-    conn.execute(
-        table.delete().where(
-            (table.c.revision == record.revision)
-            & (table.c.direction == record.direction.value)
-            & (table.c.ordinal == record.ordinal)
-        )
-    )
+    conn.execute(table.delete().where(_is(table, record)))
 
 
 def forget(conn: Connection, engine: Engine, revision: str) -> None:
@@ -80,4 +69,12 @@ def read(conn: Connection, engine: Engine) -> tuple[StatementRecord, ...]:
             file_digest=row["file_digest"],
         )
         for row in rows
+    )
+
+
+def _is(table: Table, record: StatementRecord) -> ColumnElement[bool]:
+    return and_(
+        table.c.revision == record.revision,
+        table.c.direction == record.direction.value,
+        table.c.ordinal == record.ordinal,
     )

@@ -19,7 +19,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Tex
 from sqlalchemy.exc import SQLAlchemyError
 
 from handrail.engines.base import Engine, Purpose, for_url, transaction
-from handrail.errors import HandrailError, JournalUnwritable
+from handrail.errors import HandrailError, JournalUnusable
 from handrail.host import secrets
 from handrail.journal import events, sightings, versions
 from handrail.model.contract import AppVersion
@@ -100,15 +100,15 @@ class Journal:
         return for_url(self._place if self._path is None else f"sqlite:///{self._path}")
 
     @contextmanager
-    def recorder(self, run: Run, hide_literals: Callable[[str], str]) -> Iterator[Recorder]:
-        """Yield the subscriber that writes the run's events, on one connection. Raises JournalUnwritable first."""
+    def writer(self, run: Run, hide_literals: Callable[[str], str]) -> Iterator[EventWriter]:
+        """Yield the subscriber that writes the run's events, on one connection. Raises JournalUnusable first."""
         with ExitStack() as stack:
             with self._writable():
                 conn = stack.enter_context(self._open())
                 conn.execute(_RUNS.insert().values(_row(run)))
-            recorder = Recorder(conn, run, hide_literals)
-            stack.callback(recorder.write)
-            yield recorder
+            writer = EventWriter(conn, run, hide_literals)
+            stack.callback(writer.write)
+            yield writer
 
     def runs(self, environment: str | None = None) -> tuple[Run, ...]:
         """Return the runs of an environment, of all for None, newest first; () where there is no journal yet."""
@@ -137,7 +137,7 @@ class Journal:
             return Binding(**row) if row else None
 
     def bind(self, binding: Binding) -> None:
-        """Remember which database an environment is bound to. Raises JournalUnwritable."""
+        """Remember which database an environment is bound to. Raises JournalUnusable."""
         with self._writable(), self._open() as conn:
             _bind(conn, binding)
 
@@ -147,7 +147,7 @@ class Journal:
             return versions.read(conn) if conn is not None and versions.exist(conn) else ()
 
     def keep_version(self, version: AppVersion) -> None:
-        """Remember a version, in place of the one of its name. Raises JournalUnwritable."""
+        """Remember a version, in place of the one of its name. Raises JournalUnusable."""
         with self._writable(), self._open() as conn:
             versions.keep(conn, version)
 
@@ -157,7 +157,7 @@ class Journal:
             return sightings.read(conn) if conn is not None else ()
 
     def keep_sightings(self, seen: Iterable[Sighting]) -> None:
-        """Remember who was seen, in place of what was seen of the same before. Raises JournalUnwritable."""
+        """Remember who was seen, in place of what was seen of the same before. Raises JournalUnusable."""
         with self._writable(), self._open() as conn:
             sightings.keep(conn, seen)
 
@@ -192,16 +192,16 @@ class Journal:
         except (OSError, SQLAlchemyError, HandrailError) as exc:
             raise self._unusable("written", exc) from exc
 
-    def _unusable(self, verb: str, exc: Exception) -> JournalUnwritable:
+    def _unusable(self, verb: str, exc: Exception) -> JournalUnusable:
         why = exc.why if isinstance(exc, HandrailError) else f"{type(exc).__name__}: {str(exc).splitlines()[0]}"
-        return JournalUnwritable(
+        return JournalUnusable(
             what=f"the journal cannot be {verb}; nothing was touched",
             why=secrets.mask(f"{self._path or self._engine.url.render_as_string()}: {why}"),
             fix="repair the place or move it away, or set another one: [tool.handrail] journal",
         )
 
 
-class Recorder:
+class EventWriter:
     """Writes the events of one run, of statements without their literals.
 
     Of one attempt the first statements and the last one are kept: a revision may send one for each row of a table.

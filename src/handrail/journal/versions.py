@@ -43,7 +43,7 @@ def digest(contract: Contract) -> str:
 
 
 def from_file(path: Path) -> Contract:
-    """Return the contract in a file: what `versions diff` and `versions list --format json` give, or a contract alone.
+    """Return the contract in a file: what `versions show --format json` prints, or a contract alone.
 
     Raises UsageRefused for a file that is none.
     """

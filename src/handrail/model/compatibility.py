@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handrail.model.matrix import Matrix
-from handrail.model.query import Replayed
+from handrail.model.query import QueryAnswers
 from handrail.model.suite import SuiteRun
 from handrail.model.verdict import Verdict
 
@@ -17,7 +17,7 @@ class Compatibility:
     """What was asked for; what was not is None, or empty."""
 
     matrix: Matrix | None = None
-    queries: Replayed | None = None
+    queries: QueryAnswers | None = None
     suites: tuple[SuiteRun, ...] = ()
 
     @property

@@ -46,7 +46,7 @@ class FailingQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class QueryAnswers:
     """What became of the statements of one source at the revisions `first` to `last`.
 
     `newly` were accepted before they failed. `from_start` were not accepted at the first revision: nothing is known of

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from handrail.model.compatibility import Compatibility
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Cell, Matrix, Result, Trial, breaking
-from handrail.model.query import FailingQuery, Replayed
+from handrail.model.query import FailingQuery, QueryAnswers
 from handrail.model.sighting import Deployment, Presence, Sighting
 from handrail.model.suite import SuiteRun
 from handrail.model.verdict import Verdict
@@ -92,7 +92,7 @@ def _queries_table(title: str, failing: tuple[FailingQuery, ...]) -> list[str]:
     return ["", f"{title}:", "", *_table(["Statement", "Where", "Since", "By", "Until", "The server says"]), *rows]
 
 
-def _queries(value: Replayed) -> list[str]:
+def _queries(value: QueryAnswers) -> list[str]:
     lines = [f"statements of {value.source}: {_asked(value)}"]
     if value.newly:
         lines += ["", "what fails newly:", *(line for each in value.newly for line in _failing(each))]
@@ -108,7 +108,7 @@ def _queries(value: Replayed) -> list[str]:
     return lines
 
 
-def _asked(value: Replayed) -> str:
+def _asked(value: QueryAnswers) -> str:
     between = f"at {value.first}" if value.first == value.last else f"from {value.first} to {value.last}"
     return f"{count(value.asked, 'statement')} {between}, planned and not executed"
 

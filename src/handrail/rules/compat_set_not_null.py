@@ -16,7 +16,8 @@ from collections.abc import Iterator
 
 from handrail.model.action import AlterNullable
 from handrail.model.finding import Finding
-from handrail.model.hazards.table_change import changes, nulls_refused, triggered
+from handrail.model.hazards.long_work import never_null
+from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
@@ -32,10 +33,10 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             continue
         table, column = action.table, action.column
         before, after = statement.before.column(table, column), step.after.column(table, column)
-        if statement.adds(table, column) or (before is not None and before.nullable is False):
+        if statement.adds(table, column) or never_null(statement.before, table, column):
             continue
         filled = after is not None and (isinstance(after.default, str) or bool(after.identity))
-        if filled or triggered(step.after, table) or nulls_refused(statement.before, table, column):
+        if filled or triggered(step.after, table):
             continue
         yield RULE.at(
             step,

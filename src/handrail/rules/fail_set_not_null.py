@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AlterNullable
 from handrail.model.finding import Finding
-from handrail.model.hazards.table_change import changes, filled, nulls_refused
+from handrail.model.hazards.long_work import never_null
+from handrail.model.hazards.table_change import changes, filled
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
@@ -32,9 +33,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             continue
         table, column = action.table, action.column
         known = statement.before.column(table, column)
-        if (known is not None and known.nullable is False) or nulls_refused(statement.before, table, column):
-            continue
-        if filled((*revision.earlier, step), table, column):
+        if never_null(statement.before, table, column) or filled((*revision.earlier, step), table, column):
             continue
         new = statement.adds(table, column)
         defaulted = known is not None and known.default is not None and known.default is not UNKNOWN

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from handrail.model.action import AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
-from handrail.model.hazards.long_work import converts, old_type
+from handrail.model.hazards.long_work import converts, old_server_type
 from handrail.model.hazards.spelling import revisions, send, sql_name
 from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.reviewed import ReviewedRevision
@@ -32,7 +32,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         for statement, action in step.actions():
             if not isinstance(action, AlterType) or not others_wait(statement, action.table, facts):
                 continue
-            old = old_type(statement, action)
+            old = old_server_type(statement, action)
             if old and not converts(action) and not rewrites(old, action.type):
                 continue
             column = f"{action.table}.{action.column}"

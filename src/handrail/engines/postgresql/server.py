@@ -24,7 +24,7 @@ from handrail.engines.postgresql.cluster import SUPERUSER, Cluster
 from handrail.errors import SandboxUnavailable
 from handrail.host import scratch
 from handrail.host.guardian import Guarded, Program, guard
-from handrail.host.kept import LOCK, kept_folder
+from handrail.host.kept_folder import LOCK, kept_folder
 from handrail.host.process import Account, can_reach, server_account
 from handrail.host.secrets import mask
 

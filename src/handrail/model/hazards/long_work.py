@@ -56,7 +56,7 @@ def _says_not_null(expression: str, column: str) -> bool:
     return any(" ".join(part.split()) == f"{column.lower()} is not null" for part in parts)
 
 
-def old_type(statement: ReviewedStatement, action: act.AlterType) -> str:
+def old_server_type(statement: ReviewedStatement, action: act.AlterType) -> str:
     """Return the type that a column has before it is changed, '' where it is not known.
 
     Where its making was not seen, that is what the operation names as `existing_type`.
@@ -86,7 +86,7 @@ def long_work(statement: ReviewedStatement, action: Action) -> str:
         case act.AlterNullable(nullable=False, table=table, column=column):
             return "" if never_null(statement.before, table, column) else table
         case act.AlterType(table=table):
-            old = old_type(statement, action)
+            old = old_server_type(statement, action)
             return table if old and (converts(action) or rewrites(old, action.type)) else ""
         case act.AddColumn(table=table, column=column):
             new_rows = column.volatile_default is True or column.identity or (column.generated and column.stored)

@@ -178,17 +178,6 @@ def triggered(schema: Replayed, table: str) -> bool:
     return bool(schema.triggers_on(table))
 
 
-def nulls_refused(schema: Replayed, table: str, column: str) -> bool:
-    """Return whether a validated CHECK already refuses NULL in that column."""
-    known = schema.table(table)
-    return known is not None and any(
-        c.kind is ConstraintKind.CHECK
-        and c.validated
-        and "".join(c.expression.lower().split()).strip("()").replace('"', "") == f"{column.lower()}isnotnull"
-        for c in known.constraints
-    )
-
-
 def new_key(statement: ReviewedStatement, action: Action) -> tuple[str, tuple[str, ...]] | None:
     """Return table and columns that the action asks uniqueness of, None where it asks none that was not there.
 

@@ -23,7 +23,7 @@ _LIMIT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class BrokenBy:
     """Which revision and operation made something stop working that began in this cell."""
 
     trial: Trial
@@ -37,7 +37,7 @@ class KeptCell:
 
     trials: tuple[Trial, ...]
     foreseen: tuple[Trial, ...]
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[BrokenBy, ...] = ()
 
 
 @dataclass(kw_only=True)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handrail.history.docstring import with_header
 from handrail.history.header import parse
-from handrail.history.heading import with_header
 from handrail.model.hazards.header_claims import risk_level
 from handrail.model.operation import Operation
 from handrail.model.revision import Header
-from handrail.reports.heading import impact, rollback
+from handrail.reports.header import impact, rollback
 
 
 def _operation(name: str, table: str, subject: str | None = None, **details: str) -> Operation:

@@ -32,7 +32,7 @@ _WORDS = {
 }
 
 
-def heading(purpose: str, upgrade: Sequence[Operation], downgrade: Sequence[Operation], step: Step) -> Header:
+def header(purpose: str, upgrade: Sequence[Operation], downgrade: Sequence[Operation], step: Step) -> Header:
     """Return what upgrade(), its effects and downgrade() say of impact, risk and rollback; testing is a person's."""
     return Header(
         purpose=purpose, impact=impact(upgrade), risk=risk(upgrade, step), rollback=rollback(upgrade, downgrade)
