@@ -20,6 +20,7 @@ _REVISION = Revision(
     depends_on=(),
     branch_labels=(),
     path=Path("a1_users.py"),
+    code=b"",
     source="",
     digest="",
     header=Header(),

@@ -42,15 +42,15 @@ def applied(bench: Workbench) -> Workbench:
     return bench
 
 
-def forged(bench: Workbench) -> str:
-    return _FORGED.format(bench.root / "injected")
+def forged(bench: Workbench) -> bytes:
+    return _FORGED.format(bench.root / "injected").encode()
 
 
 def write(bench: Workbench, entry: LogEntry) -> None:
     """Change the row of that revision, as its hash and its source say."""
     table = tables(for_url(bench.url)).log
     changed = {
-        "source": zlib.compress(entry.source.encode()),
+        "source": zlib.compress(entry.source),
         "file_digest": entry.file_digest,
         "prev_hash": entry.prev_hash,
         "hash": entry.hash,
@@ -66,14 +66,14 @@ def entries(bench: Workbench) -> tuple[LogEntry, ...]:
 
 def forge_row(bench: Workbench) -> None:
     source = forged(bench)
-    digest = hashlib.sha256(source.encode()).hexdigest()
+    digest = hashlib.sha256(source).hexdigest()
     write(bench, replace(entries(bench)[1], source=source, file_digest=digest))
 
 
 def forge_chain(bench: Workbench) -> None:
     source = forged(bench)
     first, second = entries(bench)
-    digest = hashlib.sha256(source.encode()).hexdigest()
+    digest = hashlib.sha256(source).hexdigest()
     write(bench, replace(second, source=source, file_digest=digest).chained(first.hash))
 
 
@@ -114,6 +114,25 @@ def test_a_sound_log_still_brings_back_the_downgrade_that_was_deployed(applied: 
     done = applied.run("rollback", "aaa1", "--yes")
     assert done.returncode == 0, done.stderr
     assert applied.rows("select version_num from alembic_version") == [("aaa1",)]
+
+
+_ENCODINGS: dict[str, Callable[[str], bytes]] = {
+    "line endings of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+    "a byte order mark": lambda text: text.encode("utf-8-sig"),
+    "another encoding": lambda text: f"# -*- coding: latin-1 -*-\n{text}# café\n".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("case", _ENCODINGS)
+def test_a_file_of_any_encoding_is_logged_as_it_is_and_rolled_back(case: str, applied: Workbench) -> None:
+    file = applied.revision("aaa3", "aaa2", 'op.drop_table("t2")', 'op.create_table("t2", sa.Column("id", sa.Integer))')
+    file.write_bytes(_ENCODINGS[case](file.read_text()))
+    assert applied.run("apply", "--yes").returncode == 0
+    assert "chain sound" in applied.run("log").stderr + applied.run("log").stdout
+    file.unlink()
+    done = applied.run("rollback", "aaa2", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert applied.rows("select version_num from alembic_version") == [("aaa2",)]
 
 
 def test_an_older_copy_that_was_restored_is_rolled_back_after_somebody_has_bound_it(applied: Workbench) -> None:

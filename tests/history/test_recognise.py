@@ -16,6 +16,7 @@ def revision(name: str) -> Revision:
         depends_on=(),
         branch_labels=(),
         path=Path(f"{name}.py"),
+        code=b"",
         source="",
         digest="",
         header=Header(),

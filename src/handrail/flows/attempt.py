@@ -230,7 +230,7 @@ class Attempt:
             heads_after=self.heads_after,
             file=revision.path.name,
             file_digest=revision.digest,
-            source=revision.source,
+            source=revision.code,
             imports=local_imports(revision, s.ports.project),
             duration_ms=round((s.ports.clock.monotonic() - self._began) * 1000),
         )

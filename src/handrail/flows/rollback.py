@@ -79,7 +79,7 @@ def with_deployed_sources(ports: Ports, entries: tuple[LogEntry, ...]) -> Ports:
         if known is not None and known.digest == entry.file_digest:
             continue
         path = known.path if known else Path(entry.file)
-        revision, _problems = source.parse(entry.source.encode(), path)
+        revision, _problems = source.parse(entry.source, path)
         if revision is not None:
             graph = graph.with_revision(revision)
     return replace(ports, graph=graph)

@@ -75,6 +75,7 @@ def parse(code: bytes, path: Path) -> tuple[Revision | None, tuple[Problem, ...]
         depends_on=_tuple(values.get("depends_on")),
         branch_labels=_tuple(values.get("branch_labels")),
         path=path,
+        code=code,
         source=source,
         digest=hashlib.sha256(code).hexdigest(),
         header=header.parse(ast.get_docstring(tree) or ""),

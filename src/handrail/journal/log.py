@@ -41,7 +41,7 @@ def _row(entry: LogEntry) -> dict[str, object]:
         "heads_before": json.dumps(entry.heads_before),
         "heads_after": json.dumps(entry.heads_after),
         "imports": json.dumps(entry.imports),
-        "source": zlib.compress(entry.source.encode()),
+        "source": zlib.compress(entry.source),
     }
 
 
@@ -69,7 +69,7 @@ def _entry(row: sa.RowMapping) -> LogEntry:
     try:
         return LogEntry(**fields | _decoded(row))
     except (ValueError, TypeError, zlib.error):  # ValueError: no JSON, no UTF-8, no direction
-        unread: dict[str, object] = {"heads_before": (), "heads_after": (), "imports": (), "source": "", "hash": ""}
+        unread: dict[str, object] = {"heads_before": (), "heads_after": (), "imports": (), "source": b"", "hash": ""}
         return LogEntry(**fields | unread | {"direction": Direction.UPGRADE})
 
 
@@ -79,5 +79,5 @@ def _decoded(row: sa.RowMapping) -> dict[str, Any]:
         "heads_before": tuple(json.loads(row["heads_before"])),
         "heads_after": tuple(json.loads(row["heads_after"])),
         "imports": tuple((name, digest) for name, digest in json.loads(row["imports"])),
-        "source": zlib.decompress(row["source"]).decode(),
+        "source": zlib.decompress(row["source"]),
     }

@@ -14,7 +14,10 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One revision applied or rolled back. `at` is RFC 3339 in UTC; `heads_*` are the version table's rows, sorted."""
+    """One revision applied or rolled back.
+
+    `at` is RFC 3339 in UTC; `heads_*` are the version table's rows, sorted; `source` holds the bytes of the file.
+    """
 
     run: str
     at: str
@@ -26,7 +29,7 @@ class LogEntry:
     heads_after: tuple[str, ...]
     file: str
     file_digest: str
-    source: str
+    source: bytes
     imports: tuple[tuple[str, str], ...]
     duration_ms: int
     result: str = "done"
@@ -41,7 +44,7 @@ class LogEntry:
     @property
     def intact(self) -> bool:
         """Whether the entry is what was written: its hash covers its fields, its file digest covers its source."""
-        source_digest = hashlib.sha256(self.source.encode()).hexdigest()
+        source_digest = hashlib.sha256(self.source).hexdigest()
         return self.hash == _hash(replace(self, hash="")) and source_digest == self.file_digest
 
 

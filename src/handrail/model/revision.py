@@ -33,7 +33,8 @@ class Header:
 class Revision:
     """One revision as its file states it, read without importing it.
 
-    `parents` is empty for a base and has several entries for a merge. `digest` is the sha256 of the file's bytes.
+    `parents` is empty for a base and has several entries for a merge. `code` holds the file's bytes, `source`
+    their text with every line ending as a newline, `digest` the sha256 of the bytes.
     `upgrade_line` and `downgrade_line` are 1-based lines of the two functions, None where a function is missing.
     """
 
@@ -42,6 +43,7 @@ class Revision:
     depends_on: tuple[str, ...]
     branch_labels: tuple[str, ...]
     path: Path
+    code: bytes
     source: str
     digest: str
     header: Header

@@ -90,5 +90,5 @@ def _plain(value: object) -> object:
 
 
 def _dataclass(value: object) -> dict[str, object]:
-    hidden = {"source"}  # a revision's text; its digest and path tell it
+    hidden = {"code", "source"}  # a revision's text; its digest and path tell it
     return {f.name: getattr(value, f.name) for f in fields(value) if f.name not in hidden}  # type: ignore[arg-type]  # is a dataclass, see callers
