@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -248,3 +249,53 @@ def test_a_manifest_cannot_name_a_file_elsewhere(lite_bench: Workbench) -> None:
     assert lite_bench.json("backup", "list")["backups"] == []
     lite_bench.run("backup", "prune", "--keep", "1", "--yes")
     assert elsewhere.exists()
+
+
+#: Two large objects, of which one has a hole, and what no table, view or function shows.
+_BESIDE = (
+    "select lo_from_bytea(4711, 'hello'), lo_put(4711, 5000, 'world'), lo_from_bytea(4712, 'another')",
+    "create publication news for table players",
+    "create table numbers (id int primary key, amount numeric)",
+    "insert into numbers values (1, 1.50)",
+)
+
+
+@pytest.mark.parametrize(
+    ("was", "lie", "told"),
+    [
+        (b"hello", b"hellp", "large object 4711: 5005 bytes, sha256 "),
+        (b"PUBLICATION news", b"PUBLICATION olds", "publication news is missing"),
+        (b"'insert, update, delete, ", b"'insert, update, update, ", 'publication news: {"pubdelete": false'),
+        (b"1\t1.50\n", b"1\t01.5\n", "numbers.amount where id=1 differs: it is 1.5 now"),
+    ],
+    ids=["a large object", "a publication", "what a publication tells", "digits that a number does not need"],
+)
+def test_what_no_schema_and_no_equality_shows_is_proved_too(
+    pg_bench: Workbench, was: bytes, lie: bytes, told: str
+) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    filled(pg_bench).execute(*_BESIDE)
+    made = created(pg_bench)
+    edited(pg_bench, made, lambda content: content.replace(was, lie))
+    assert told in refused(pg_bench)
+
+
+@pytest.fixture
+def owner(pg_bench: Workbench) -> Iterator[str]:
+    """A role that owns the players."""
+    name = f"owner_{secrets.token_hex(4)}"
+    filled(pg_bench).execute(f"create role {name}", f"alter table players owner to {name}")
+    yield name
+    pg_bench.execute(f"drop owned by {name}", f"drop role {name}")
+
+
+def test_a_dump_that_gives_a_table_to_somebody_else_is_refused(pg_bench: Workbench, owner: str) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    made = created(pg_bench)
+    edited(pg_bench, made, lambda content: content.replace(owner.encode(), owner[::-1].encode()))
+    assert f"the archive does not give table players to its owner {owner}" in refused(pg_bench)
+
+
+def test_what_is_not_compared_is_told(pg_bench: Workbench) -> None:
+    made = created(filled(pg_bench))
+    assert "not compared: schema handrail, Handrail's own log and lease" in made["proof"]["details"]

@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 
 from handrail.host.partial import Partial
 from handrail.model.backup import Estimate, Program
+from handrail.model.grants import Owner
 from handrail.model.needs import Needs
+from handrail.model.particular import Particular
 
 if TYPE_CHECKING:
     from handrail.engines.base import Engine
@@ -60,6 +62,15 @@ class Backups(Protocol):
 
         Raises BackupUnproved where anything of it cannot be restored.
         """
+
+    def contents(self, archive: Path, program: Program) -> frozenset[str]:
+        """Return the archive's table of contents: kind, name and owner of each thing. Raises BackupUnproved."""
+
+    def owners(self, conn: Connection) -> tuple[Owner, ...]:
+        """Return who owns what."""
+
+    def particulars(self, conn: Connection) -> tuple[Particular, ...]:
+        """Return what an archive keeps beside the schema's fingerprint, rows and grants."""
 
     def named(self, into: str) -> Engine:
         """Return the engine of a URL, or of the database of that name beside ours; nothing is opened."""

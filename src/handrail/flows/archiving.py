@@ -207,9 +207,11 @@ class _Job:
             heads=heads,
             version_table=self.ports.version_table,
             fingerprint=engine.catalog.fingerprint(conn, version_table=self.ports.version_table),
-            rows=engine.rows.fingerprint(conn, buckets=True),
+            rows=engine.rows.fingerprint(conn, strict=True, buckets=True),
             needs=needs,
             grants=engine.rights.granted(conn, version_table=self.ports.version_table),
+            owners=engine.backups.owners(conn),
+            particulars=engine.backups.particulars(conn),
         )
 
     def _manifest(self, expected: Forecast, method: Method, program: Program, *, heads: tuple[str, ...]) -> Manifest:

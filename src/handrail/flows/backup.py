@@ -12,6 +12,7 @@ from handrail.flows import archiving, commanded, planning, proving, running
 from handrail.flows.ports import Ports, ProjectPorts
 from handrail.host.urls import resolve
 from handrail.journal import backups
+from handrail.model import grants
 from handrail.model.backup import Image, Manifest, Method, Proof, Pruning, Shelf, pruning
 from handrail.model.run import BackupProgressed, RunState
 from handrail.model.target import Target
@@ -99,7 +100,7 @@ def restore(ports: Ports, wanted: str, into: str, identity: Path | None, *, owne
         ports.engine.backups.create(copy, proving.image_of(whole).needs)
         _fill(ports, whole, archive, copy, owners=owners)
         image = proving.image_of(whole)
-        target = _compared(ports, whole, copy, image if owners else replace(image, grants=None))
+        target = _compared(ports, whole, copy, image if owners else replace(image, grants=None, owners=None))
     return Restored(backup=found, target=target, seconds=ports.clock.monotonic() - began)
 
 
@@ -140,6 +141,9 @@ def _compared(ports: Ports, found: Manifest, copy: Engine, image: Image) -> Targ
             fix="look at the data yourself, or restore into a server of the same major version",
         )
     differing = proving.compare(ports, image, copy)
+    if image.owners is not None:
+        with copy.connect(Purpose.READ) as conn:
+            differing += tuple(grants.disowned(image.owners, copy.backups.owners(conn)))
     if differing:
         raise BackupUnproved(
             what=f"what was restored into {target.database} is not what the backup was made of; do not use it",

@@ -15,7 +15,7 @@ from handrail.flows.ports import Ports
 from handrail.history import execute
 from handrail.host import encryption, partial
 from handrail.journal import backups
-from handrail.model import grants
+from handrail.model import grants, particular
 from handrail.model.backup import Image, Manifest, Proof
 from handrail.model.rows import RowDifference, differences
 from handrail.model.run import BackupProgressed, BackupProved
@@ -70,7 +70,8 @@ def _restored(ports: Ports, manifest: Manifest, archive: Path, copy: Engine) -> 
     except BackupUnproved as exc:
         return Proof(verdict=Verdict.FAIL, reason=f"it cannot be restored: {exc.why}")
     ports.emit(BackupProgressed(phase="comparing the restored rows"))
-    found = compare(ports, image, copy)
+    contents = ports.engine.backups.contents(archive, manifest.program)
+    found = (*compare(ports, image, copy), *grants.unlisted(image.owners or (), contents))
     with copy.connect(Purpose.READ) as conn:
         server = f"{copy.name} {copy.target(conn).server}"
     if found:
@@ -85,7 +86,10 @@ def _restored(ports: Ports, manifest: Manifest, archive: Path, copy: Engine) -> 
 
 
 def compare(ports: Ports, image: Image, copy: Engine) -> tuple[str, ...]:
-    """Return what a restored database holds differently, one line each: table, key and column where they are known."""
+    """Return what a restored database holds differently, one line each: table, key and column where they are known.
+
+    Who owns what is not asked.
+    """
     with copy.settled(ports.env.session).connect(Purpose.STATE) as conn:
         return tuple(_differences(ports, image, copy, conn))
 
@@ -97,7 +101,10 @@ def _differences(ports: Ports, image: Image, copy: Engine, conn: Connection) -> 
     if copy.catalog.fingerprint(conn, version_table=image.version_table) != image.fingerprint:
         yield "the schema is another one than the database had"
     if image.grants is not None:
-        yield from grants.lost(image.grants, copy.rights.granted(conn, version_table=image.version_table))
+        granted = copy.rights.granted(conn, version_table=image.version_table)
+        yield from grants.lost(image.grants, granted, image.owners)
+    if image.particulars is not None:
+        yield from particular.changed(image.particulars, copy.backups.particulars(conn))
     for difference in differences(image.rows, copy.rows.fingerprint(conn, strict=image.rows.strict)):
         if _moved_meanwhile(image, difference):
             continue
@@ -108,6 +115,8 @@ def _moved_meanwhile(image: Image, difference: RowDifference) -> bool:
     """Return whether it is a sequence that stands where it stood at some moment of the dump."""
     between = next(((before, after) for name, before, after in image.moved if name == difference.table), None)
     if between is None or difference.found is None:
+        return False
+    if between[0] == between[1]:
         return False
     first, last, found = (int(value.partition(",")[0]) for value in (*between, difference.found))
     return min(first, last) <= found <= max(first, last)

@@ -44,6 +44,11 @@ class Running:
         """Return the end of what it wrote on stdout."""
         return _tail(self.output)
 
+    def everything(self) -> str:
+        """Return all that it wrote on stdout."""
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
+
 
 def _tail(file: IO[bytes]) -> str:
     size = file.seek(0, os.SEEK_END)

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
-from handrail.model.grants import Grant
+from handrail.model.grants import Grant, Owner
 from handrail.model.needs import Needs
+from handrail.model.particular import Particular
 from handrail.model.rows import RowsPrint
 from handrail.model.target import Target
 from handrail.model.verdict import Verdict
@@ -63,8 +64,8 @@ class Image:
     """What a database held in the snapshot that a backup was made from: what a restored copy must hold again.
 
     `heads` are the version table's rows, `fingerprint` the schema's. `moved` are the sequences (name,
-    before, after) that no snapshot holds: a restored one stands where it stood at some moment of the dump. `grants` is
-    None in manifests that do not say.
+    before, after) that no snapshot holds: a restored one stands where it stood at some moment of the dump. `grants`,
+    `owners` and `particulars` are None in manifests that do not say.
     """
 
     heads: tuple[str, ...]
@@ -74,6 +75,8 @@ class Image:
     needs: Needs
     moved: tuple[tuple[str, str, str], ...] = ()
     grants: tuple[Grant, ...] | None = None
+    owners: tuple[Owner, ...] | None = None
+    particulars: tuple[Particular, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

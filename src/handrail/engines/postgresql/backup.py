@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
-from handrail.engines.postgresql import clients, likeness, rows_sql
+from handrail.engines.postgresql import clients, likeness, particulars, rows_sql
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.rows_catalog import holders
 from handrail.engines.postgresql.session import Sessions, for_libpq
@@ -22,11 +23,15 @@ from handrail.host.partial import Partial
 from handrail.host.programs import Running, running
 from handrail.host.secrets import mask
 from handrail.model.backup import Estimate, Program
+from handrail.model.grants import Owner
 from handrail.model.needs import Needs
+from handrail.model.particular import Particular
 
 SUFFIX = ".dump"
 _DUMP = "pg_dump"
 _RESTORE = "pg_restore"
+#: What stands before the names in each line of an archive's table of contents: `215; 1259 16386 TABLE public players`.
+_NUMBERS = 3
 
 # No lock; asks the file system for the size of every file of the database.
 _ESTIMATE = text("""
@@ -187,6 +192,27 @@ class PostgresqlBackups:
                     why=f"pg_restore ended with status {status}: {process.said() or 'it gave no reason'}",
                     fix="make a new backup: handrail backup create",
                 )
+
+    def contents(self, archive: Path, program: Program) -> frozenset[str]:
+        """Return the table of contents that pg_restore reads: kind, schema, name and owner of each thing."""
+        found = clients.find(program.major, tls=False)
+        with running([str(found.folder / _RESTORE), "--list", str(archive)], env=os.environ) as process:
+            if process.wait() != 0:
+                raise BackupUnproved(
+                    what="the archive cannot be read; the database it was made of was not touched",
+                    why=f"pg_restore says: {process.said() or 'nothing'}",
+                    fix="make a new backup: handrail backup create",
+                )
+            lines = process.everything().splitlines()
+        return frozenset(line.split(" ", _NUMBERS)[-1] for line in lines if not line.startswith(";"))
+
+    def owners(self, conn: Connection) -> tuple[Owner, ...]:
+        """Return who owns what an archive gives to its owner."""
+        return particulars.owners(conn)
+
+    def particulars(self, conn: Connection) -> tuple[Particular, ...]:
+        """Return what an archive keeps beside the schema's fingerprint, rows and grants."""
+        return particulars.particulars(conn)
 
     def named(self, into: str) -> Engine:
         """Return the engine of a URL, or of the database of that name on the same server; nothing is opened."""

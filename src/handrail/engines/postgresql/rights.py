@@ -46,6 +46,8 @@ from (
     union all
     select 'schema ' || s.nspname, s.nspowner, s.nspacl from schemas s
     union all
+    select 'large object ' || m.oid, m.lomowner, m.lomacl from pg_largeobject_metadata m
+    union all
     select 'function ' || s.prefix || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.proowner,
            coalesce(p.proacl, acldefault('f', p.proowner))
     from pg_proc p join schemas s on s.oid = p.pronamespace
@@ -62,6 +64,9 @@ from (
     from pg_default_acl d left join schemas s on s.oid = d.defaclnamespace
   ) as o(thing, owner, acl), aclexplode(o.acl) a
   where a.grantee <> o.owner
+  union all
+  select 'policy ' || r.name || '.' || p.polname, role, 'what it allows'
+  from relations r join pg_policy p on p.polrelid = r.oid, unnest(p.polroles) role
 ) as g(thing, grantee, privilege)
 where (select set_config('search_path', 'pg_catalog', true)) is not null
 group by 1, 2 order by 1, 2

@@ -78,6 +78,18 @@ order by l.name collate "C", a.attname collate "C"
 """
 )
 
+# What a dump keeps of an extension beside its name: the rows that an application has put into its tables.
+# https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
+# Locks: ACCESS SHARE on system tables.
+_NOT_OURS = text("""
+select case n.nspname when 'public' then '' else n.nspname || '.' end || c.relname, 'of the extension ' || e.extname
+from pg_catalog.pg_extension e join pg_catalog.pg_class c on c.oid = any (e.extconfig) and c.relkind in ('r', 'p')
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+union all
+select 'schema handrail', 'Handrail''s own log and lease' from pg_catalog.pg_namespace where nspname = 'handrail'
+order by 1
+""")
+
 _SEQUENCE = "S"
 _LEFT_OUT = {
     "f": "a foreign table: its rows are elsewhere",
@@ -141,6 +153,8 @@ def holders(conn: Connection, wanted: Collection[str] | None) -> Holders:
             tables.append(_table(name, (schema, relation), list(group), partitioned=kind == "p"))
     if wanted is not None:
         sequences = []
+    else:
+        left_out += [(name, reason) for name, reason in conn.execute(_NOT_OURS)]
     return Holders(tables=tuple(tables), sequences=tuple(sequences), left_out=tuple(left_out))
 
 

@@ -22,6 +22,7 @@ from handrail.errors import BackupUnproved, TargetRefused
 from handrail.host.partial import Partial, partial
 from handrail.model.backup import Estimate, Program
 from handrail.model.needs import Needs
+from handrail.model.particular import Particular
 
 SUFFIX = ".db"
 _PROGRAM = "sqlite3 backup"
@@ -34,6 +35,8 @@ _FIRST_READ = "select count(*) from sqlite_schema"
 # No lock beyond SHARED for a moment.
 _JOURNAL_MODE = text("PRAGMA journal_mode")
 _NOT_EMPTY = text("select exists (select from_ from (select 1 as from_ from sqlite_schema))")
+# SHARED lock for a moment: https://www.sqlite.org/pragma.html#pragma_application_id.
+_NUMBERS_OF_THE_HEADER = ("application_id", "user_version")
 # SHARED lock; reads every page, and every index against its table.
 _INTEGRITY = "PRAGMA integrity_check(20)"
 
@@ -136,6 +139,19 @@ class SqliteBackups:
                 why=f"SQLite reports {exc}",
                 fix="make a new backup: handrail backup create",
             ) from exc
+
+    def contents(self, archive: Path, program: Program) -> frozenset[str]:  # noqa: ARG002 - the Protocol's shape
+        """Return nothing: there are no owners to list."""
+        return frozenset()
+
+    def owners(self, conn: Connection) -> tuple[()]:  # noqa: ARG002 - the Protocol's shape
+        """Return nothing: there are no roles."""
+        return ()
+
+    def particulars(self, conn: Connection) -> tuple[Particular, ...]:
+        """Return the numbers that an application may keep in the file's header."""
+        pairs = ((name, conn.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in _NUMBERS_OF_THE_HEADER)
+        return tuple(Particular(of=f"PRAGMA {name}", value=str(value)) for name, value in pairs)
 
     def named(self, into: str) -> Engine:
         """Return the engine of a URL, or of the file of that name beside ours; nothing is opened."""
