@@ -1,10 +1,11 @@
 """Labelled migrations: what a review has to say of each, or that it is safe.
 
-A file of cases is text. `=== hazard RULE ...: title` begins a hazard, of which one of these rules has to speak;
-`=== safe: title` begins what is safe, of which nothing of warning or worse may be said. Lines `name: value` follow
-(`scene: none`, for a history that does not tell of the tables; `risk`, `rollback`, `file`, `engine`), then blocks, each
-after its name: `--- docstring`, `--- module`, `--- below` (a revision between the scene and this one), `--- upgrade`,
-`--- downgrade`, `--- no downgrade`. Without an upgrade it is the one that adds a column and drops it again.
+A file of cases is text. `=== hazard RULE ...: title` begins a hazard, of which one of these rules has to speak, and
+`=== warning RULE ...: title` one of which it has to speak with a warning or worse; `=== safe: title` begins what is
+safe, of which nothing of warning or worse may be said. Lines `name: value` follow (`scene: none`, for a history that
+does not tell of the tables; `risk`, `rollback`, `file`, `engine`), then blocks, each after its name: `--- docstring`,
+`--- module`, `--- below` (a revision between the scene and this one), `--- upgrade`, `--- downgrade`,
+`--- no downgrade`. Without an upgrade it is the one that adds a column and drops it again.
 """
 
 from __future__ import annotations
@@ -66,10 +67,11 @@ SCENES = {"postgresql": _TABLES + _POSTGRESQL, "sqlite": _TABLES}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One labelled migration. `rules` are those of which one has to speak, none where it is safe."""
+    """One labelled migration. `rules` are those of which one has to speak, `loud`ly or not, none where it is safe."""
 
     group: str
     rules: frozenset[str]
+    loud: bool
     title: str
     engine: str
     scene: bool
@@ -108,6 +110,7 @@ def _case(group: str, text: str) -> Case:
     return Case(
         group=group,
         rules=rules,
+        loud=label.startswith("warning"),
         title=title,
         engine=told.get("engine", "sqlite" if group == "sqlite" else "postgresql"),
         scene=told.get("scene") != "none",

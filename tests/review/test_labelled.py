@@ -52,8 +52,9 @@ def _id(number: int, case: Case) -> str:
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.rules])
 def test_a_hazard_is_told_by_a_rule_about_it(name: str) -> None:
-    said = {finding.rule for finding in found(CASES[name])}
-    assert CASES[name].rules & said, f"{sorted(CASES[name].rules)} expected, {sorted(said)} said"
+    case = CASES[name]
+    said = {finding.rule for finding in found(case) if not (case.loud and finding.severity is Severity.NOTE)}
+    assert case.rules & said, f"{sorted(case.rules)} expected, {sorted(said)} said"
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.rules])

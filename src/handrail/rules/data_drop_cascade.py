@@ -95,7 +95,8 @@ def _dependants(statement: ReviewedStatement, action: Action) -> tuple[str, ...]
                 for other, key in before.referring(table)
                 if column in key.referenced_columns
             )
-            return (*keys, *(f"{view.kind} {view.name}" for view in before.views_on(table)))
+            views = (v for v in before.views_on(table) if not v.definition or {column, "*"} & {*v.definition.split()})
+            return (*keys, *(f"{view.kind} {view.name}" for view in views))
         case DropObject(kind="type", name=name):
             return tuple(
                 f"column {table.name}.{column.name}"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.reviewed import ReviewedRevision
-from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
@@ -38,7 +38,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 RULE = Rule(
     name="fail-unnamed-constraint",
     severity=Severity.ERROR,
-    engines=frozenset({"postgresql", "mysql"}),
+    engines=EVERY_ENGINE,
     source="https://alembic.sqlalchemy.org/en/latest/naming.html",
     findings=findings,
     examples=(
@@ -58,7 +58,20 @@ RULE = Rule(
         ),
         Example(
             given=("CREATE TABLE teams (id integer, CONSTRAINT uq_teams_id UNIQUE (id))",),
-            body='op.drop_constraint("uq_teams_id", "teams", type_="unique")',
+            body="""
+            with op.batch_alter_table("teams") as batch:
+                batch.drop_constraint(None, type_="unique")
+            """,
+            flagged=True,
+            fails=True,
+            engines=frozenset({"sqlite"}),
+        ),
+        Example(
+            given=("CREATE TABLE teams (id integer, CONSTRAINT uq_teams_id UNIQUE (id))",),
+            body="""
+            with op.batch_alter_table("teams") as batch:
+                batch.drop_constraint("uq_teams_id", type_="unique")
+            """,
             flagged=False,
         ),
     ),

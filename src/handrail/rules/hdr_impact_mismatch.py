@@ -1,10 +1,13 @@
-"""Impact names none of the tables that the revision touches.
+"""Impact does not tell what the revision does.
 
-What happens: the field Impact speaks of another table than `upgrade()` changes, or is too short to speak of any.
+What happens: the field Impact speaks of another table than `upgrade()` changes, is too short to speak of any, or says
+that no data is lost where something is dropped. An impact that only names no table is a note.
 
-Why: headers are copied from the last revision. Who looks for what changes in their table does not find it here.
+Why: headers are copied from the last revision. Who looks for what changes in their table does not find it here, and
+who reads that nothing is lost makes no copy.
 
-The safe way: name the table or column that changes and who notices: `Impact: users gains email (nullable)`.
+The safe way: name the table or column that changes, who notices and what is lost: `Impact: users gains email
+(nullable)`, `Impact: users.email goes, with its values`.
 """
 
 from __future__ import annotations
@@ -13,30 +16,51 @@ import re
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
-from handrail.model.hazards.header_claims import is_placeholder, line_of
-from handrail.model.hazards.revision_name import said
+from handrail.model.hazards.header_claims import denies_loss, is_placeholder, line_of
+from handrail.model.hazards.revision_name import VERBS_OF_CHANGE, said
+from handrail.model.hazards.row_loss import thrown_away
 from handrail.model.hazards.touched import names, speaks_of, tables, words
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
 
 #: An impact of fewer words that names nothing it touches is taken for one that says nothing.
 _FEW = 5
+_NONE = re.compile(r"\W*(?:none|nothing|no)\b", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?P<before>\w+) tables?\b|\btables? (?P<after>\w+)", re.IGNORECASE)
-_NO_NAMES = frozenset(
-    said("""
+_NO_NAMES = (
+    frozenset(
+        said("""
         a an and any are as at by each every existing for from gain gains get gets has have in into is its join
         large lock locks lookup many more new no of old on one only or other our own page several small some
         temporary that the these this three to two under use was which while with without
     """)
+    )
+    | VERBS_OF_CHANGE
 )
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
-    """One finding where the impact speaks of something else, or of nothing."""
+    """One finding where the impact speaks of something else, or of nothing, and one where it denies a loss."""
     header, step = revision.revision.header, revision.upgrade
     if step is None or not header.impact or is_placeholder(header.impact):
         return
+    denied = denies_loss(header.impact) or _NONE.match(header.impact)
+    thrown = " and ".join(dict.fromkeys(thrown_away(step))) if denied else ""
+    if thrown:
+        yield RULE.in_file(
+            revision,
+            line=line_of(revision.revision, "impact"),
+            what=f"Impact says {header.impact.splitlines()[0].strip()!r}, and {thrown}",
+            why="who reads that nothing is lost makes no copy first",
+            fix=f"Impact: {thrown}; who notices, and where a copy is kept",
+        )
+    else:
+        yield from _of_other_things(revision, step)
+
+
+def _of_other_things(revision: ReviewedRevision, step: ReviewedStep) -> Iterator[Finding]:
+    header = revision.revision.header
     touched = tables(step)
     known = names(step)
     if not touched or speaks_of(header.impact, known):
@@ -46,6 +70,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     if titled and not others:
         return
     told = ", ".join(sorted(touched))
+    vague = len(header.impact.split()) < _FEW and not _NONE.match(header.impact)
     yield RULE.in_file(
         revision,
         line=line_of(revision.revision, "impact"),
@@ -54,6 +79,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         else f"Impact names none of what upgrade() touches: {told}",
         why="who looks for what changes in their table does not find it here",
         fix=f"Impact: {told}: what changes, and who notices",
+        severity=None if others or vague else Severity.NOTE,
         confidence=Confidence.HIGH if others else Confidence.LOW,
     )
 
@@ -91,7 +117,13 @@ RULE = Rule(
         _impact("Some changes.", flagged=True, purpose="Add email to users"),
         _impact("None.", flagged=True),
         _impact("Users table gains email column (nullable).", flagged=False),
-        _impact("A user can be written to.", flagged=False),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))",),
+            body='op.drop_column("users", "email")',
+            docstring="Drop.\n\nImpact: users: no data loss.\nRisk: High.\nRollback: Complex.\nTesting: By hand.\n",
+            flagged=True,
+        ),
+        _impact("A user can be written to; no data is lost.", flagged=False),
         _impact("The mail settings page shows a new field to everybody.", flagged=False, purpose="Add users.email"),
         Example(
             body="pass", docstring="Join.\n\nImpact: None.\nRisk: Low.\nRollback: Simple.\nTesting: No.", flagged=False

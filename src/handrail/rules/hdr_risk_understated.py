@@ -2,7 +2,8 @@
 
 What happens: the field Risk says Low or Medium, and the operations of `upgrade()` are data-dependent or breaking.
 
-Why: Low means additive: nothing that is there changes. Medium depends on the data: rows may stop it, or be written.
+Why: Low means additive: nothing that is there changes. Medium depends on the data: rows may stop it, or be written;
+an UPDATE that names its rows by their key is not counted.
 High breaks a version that still uses what is dropped, renamed or demanded. A level that is too low switches off the
 care that the revision needs.
 
@@ -22,7 +23,7 @@ from handrail.model.hazards.header_claims import Risk, is_placeholder, line_of, 
 from handrail.model.hazards.inventory import Spec, Thing, differences, inventories
 from handrail.model.hazards.long_work import never_null
 from handrail.model.hazards.reversal import overwritten
-from handrail.model.hazards.table_change import stands_in
+from handrail.model.hazards.table_change import by_key, stands_in
 from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.operation import Reading
 from handrail.model.replayed import ReplayedTable, bare
@@ -162,14 +163,18 @@ def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator
 
 
 def _of_rows(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
-    for _, action in overwritten(step):
+    for statement, action in overwritten(step):
         whole = action.verb is act.Verb.TRUNCATE or (action.verb is act.Verb.DELETE and not action.where)
         if whole:
             yield Risk.HIGH, f"{action.verb.value} empties {bare(action.table)}"
+        elif action.verb is act.Verb.UPDATE and by_key(statement, action):
+            continue
         elif action.verb is not act.Verb.INSERT or action.reads:
             yield Risk.MEDIUM, f"{action.verb.value} writes rows of {bare(action.table)}"
     for statement, write in step.actions():
-        if isinstance(write, act.WriteRows) and write.verb is act.Verb.UPDATE and not statement.creates(write.table):
+        if not isinstance(write, act.WriteRows) or write.verb is not act.Verb.UPDATE or by_key(statement, write):
+            continue
+        if not statement.creates(write.table):
             yield Risk.MEDIUM, f"UPDATE writes rows of {bare(write.table)}"
 
 
@@ -228,6 +233,7 @@ RULE = Rule(
         _claimed("Low", _TEAMS, flagged=False),
         _claimed("Low", _FILLED, flagged=False),
         _claimed("Low", 'op.create_index("ix_users_email", "users", ["email"])', flagged=False),
+        _claimed("Low", "op.execute(\"UPDATE users SET name = 'Ann' WHERE id = 7\")", flagged=False),
         _claimed("Low", 'op.alter_column("users", "name", type_=sa.String(99))', flagged=False, engines=_PG),
         _claimed(
             "Low",

@@ -1,7 +1,7 @@
 """The header says that undoing is simple, and `downgrade()` does not do it.
 
-What happens: the field Rollback begins with Simple, and `downgrade()` raises, is empty or missing, or brings tables
-and columns back without what was in them.
+What happens: the field Rollback begins with Simple (or Easy, Reversible, Run the downgrade), and `downgrade()` raises,
+is empty or missing, or brings tables and columns back without what was in them.
 
 Why: in an emergency somebody trusts the word and runs the downgrade. Then it fails, or pretends to have worked, or
 the loss becomes final.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
-from handrail.model.hazards.header_claims import Rollback, line_of, rollback_way
+from handrail.model.hazards.header_claims import Rollback, first_words, line_of, rollback_way
 from handrail.model.hazards.reversal import (
     changes_schema,
     explains,
@@ -40,7 +40,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         yield RULE.in_file(
             revision,
             line=line_of(revision.revision, "rollback"),
-            what=f"the header says Rollback: Simple, and {told}",
+            what=f"the header says Rollback: {first_words(revision.revision.header.rollback)}, and {told}",
             why="in an emergency somebody runs the downgrade because of this word",
             fix="write the downgrade that the header promises, or\n"
             f"Rollback: Requires manual intervention - {told}: restore from the backup",
@@ -85,6 +85,7 @@ RULE = Rule(
         _simple(_DROP, 'raise NotImplementedError("no way back")', flagged=True, back_fails=True),
         _simple(_EMAIL, "pass", flagged=True),
         _simple(_DROP, _ADD, flagged=True, rollback="Simple - add the column again"),
+        _simple(_DROP, _ADD, flagged=True, rollback="Fully reversible, alembic downgrade -1"),
         _simple(
             'op.drop_table("users")',
             'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(20)))',

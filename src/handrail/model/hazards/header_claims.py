@@ -27,13 +27,23 @@ class Rollback(Enum):
 _LEVEL = re.compile(r"\W*(low|medium|high)\b", re.IGNORECASE)
 _ALTERNATIVE = re.compile(r"[/|]|\b(?:to|or)\b", re.IGNORECASE)
 _WAYS = {
-    Rollback.SIMPLE: re.compile(r"\W*(?:simple|easy|trivial)\b", re.IGNORECASE),
+    Rollback.SIMPLE: re.compile(
+        r"\W*(?:simple|easy|trivial|straightforward|automatic"
+        r"|(?:(?:fully|completely|easily|safely|trivially) )?reversible"
+        r"|(?:just |simply )?(?:run |use )?(?:the |alembic )?`?downgrade)\b",
+        re.IGNORECASE,
+    ),
     Rollback.COMPLEX: re.compile(r"\W*complex\b", re.IGNORECASE),
     Rollback.MANUAL: re.compile(r"\W*(?:requires\s+)?manual\b", re.IGNORECASE),
 }
 _NO_WAY = re.compile(
     r"\b(?:irreversible|not (?:reversible|possible|supported)|cannot be (?:undone|reversed|rolled back)|impossible"
     r"|none|restore|forward[- ]only|one[- ]way|backup)\b",
+    re.IGNORECASE,
+)
+_NO_LOSS = re.compile(
+    r"\b(?:no|without(?: any)?|zero) (?:data[- ]|row )?loss(?:es)?\b|\b(?:no (?:data|rows?|values?)|nothing)"
+    r" (?:is|are|gets?|will be|can be) (?:lost|deleted|removed|dropped|touched)\b|\bnon-?destructive\b|\bloss-?less\b",
     re.IGNORECASE,
 )
 _GAP = re.compile(
@@ -64,6 +74,16 @@ def risk_level(header: Header) -> Risk | None:
 def rollback_way(header: Header) -> Rollback | None:
     """Return the way that the rollback begins with, None where it names none."""
     return next((way for way, pattern in _WAYS.items() if pattern.match(header.rollback)), None)
+
+
+def denies_loss(text: str) -> bool:
+    """Return whether a field promises that nothing which is stored is lost."""
+    return _NO_LOSS.search(text) is not None
+
+
+def first_words(text: str) -> str:
+    """Return the part of a field that makes its claim: `Simple` of `Simple - drop the column`."""
+    return re.split(r"\s-|[.,;:(\n\u2013\u2014]", text.strip(), maxsplit=1)[0].strip()
 
 
 def owns_up(header: Header) -> bool:

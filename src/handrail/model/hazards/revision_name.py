@@ -37,7 +37,7 @@ VERBS_OF_CHANGE = (
         replaces validate validates reindex index make makes mark marks store stores lower normalise normalize
         encrypt hash link populate migrate migrates truncate partition increase decrease shrink grow restrict relax
         enforce require revert restore cast swap deduplicate purge clean update updates switch turn attach detach
-        enable disable constrain allow
+        enable disable constrain allow demand demands
     """)
     )
 )

@@ -10,6 +10,7 @@ from handrail.model import action as act
 from handrail.model.action import UNKNOWN
 from handrail.model.hazards.inventory import Thing, inventories
 from handrail.model.hazards.reversal import dropped_unseen
+from handrail.model.hazards.table_change import changes, copied
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction
@@ -35,6 +36,21 @@ def lost(revision: ReviewedRevision) -> Iterator[Lost]:
     yield from _dropped_by_upgrade(up, down)
     yield from _deleted_by_downgrade(up, down)
     yield from _narrowed(up, down)
+
+
+def thrown_away(step: ReviewedStep) -> Iterator[str]:
+    """Yield what upgrade drops or deletes of what was stored before it, unless it keeps a copy."""
+    for statement, action in changes(step):
+        table = getattr(action, "table", "")
+        if not table or statement.creates(table) or copied(step, table, getattr(action, "column", "")):
+            continue
+        match action:
+            case act.DropColumn(column=column) if not statement.adds(table, column):
+                yield f"column {bare(table)}.{column} is dropped"
+            case act.DropTable():
+                yield f"table {bare(table)} is dropped"
+            case act.WriteRows(verb=act.Verb.DELETE | act.Verb.TRUNCATE as verb):
+                yield f"{verb.value} takes rows of {bare(table)}"
 
 
 def _dropped_by_upgrade(up: ReviewedStep, down: ReviewedStep) -> Iterator[Lost]:

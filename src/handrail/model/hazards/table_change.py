@@ -36,6 +36,8 @@ from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.schema import ConstraintKind
 
 _ALWAYS = re.compile(r"\(?(true|1|1 = 1|1=1|'1' = '1'|(\w+\.)?id (> 0|>= 0|is not null))\)?")
+_VALUE = r"(?:\$?-?\d+|\?|'(?:[^']|'')*')(?:::[\w ]+)?"
+_BY_VALUE = re.compile(rf'\(?(?:"?\w+"?\.)*"?(\w+)"? (?:= {_VALUE}|IN \({_VALUE}(?:, {_VALUE})*\))\)?', re.IGNORECASE)
 
 
 def changes(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, Action]]:
@@ -121,6 +123,15 @@ def old_type(statement: ReviewedStatement, action: AlterType) -> str | Unknown:
 def everywhere(where: str) -> bool:
     """Return whether that condition holds for every row: there is none, or it says nothing."""
     return not where or _ALWAYS.fullmatch(where.strip().lower()) is not None
+
+
+def by_key(statement: ReviewedStatement, action: WriteRows) -> bool:
+    """Return whether the condition names each row by its key: as many rows as it names, however large the table is."""
+    found = _BY_VALUE.fullmatch(action.where.strip())
+    known = statement.before.table(action.table)
+    if found is None:
+        return False
+    return (found[1],) in set(keys_of(known)) if known is not None and known.complete else found[1] == "id"
 
 
 def filled(steps: Iterable[ReviewedStep], table: str, column: str) -> bool:

@@ -24,6 +24,7 @@ _SAME_BYTES = frozenset(
         ("oid", "integer"),
     }
 )  # fmt: skip - a list of pairs
+_SHORT = {"varchar": "character varying", "varbit": "bit varying", "decimal": "numeric"}
 _BY_LENGTH = frozenset({"character varying", "bit varying", "timestamp", "time", "interval"})
 
 
@@ -48,4 +49,4 @@ def _parts(type_: str) -> tuple[str, tuple[int, ...], str]:
     if found is None:
         return type_, (), ""
     sizes = tuple(int(size) for size in (found["sizes"] or "").split(",") if size.strip())
-    return found["base"], sizes, (found["zone"] or "").strip()
+    return _SHORT.get(found["base"], found["base"]), sizes, (found["zone"] or "").strip()

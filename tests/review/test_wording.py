@@ -1,0 +1,25 @@
+"""What a finding says is true of the migration that it is said of."""
+
+from __future__ import annotations
+
+from test_labelled import CASES, found
+
+from handrail.model.finding import Finding
+
+
+def one(name: str, rule: str) -> Finding:
+    """Return what that rule says of a case."""
+    return next(finding for finding in found(CASES[name]) if finding.rule == rule)
+
+
+def test_a_cascade_names_no_view_that_does_not_read_the_column() -> None:
+    assert "active_users" not in one("raw: Drop a column by quoted names", "data-drop-cascade").what
+    assert "active_users" in one("raw: Drop the email and the view that reads it", "data-drop-cascade").what
+
+
+def test_a_header_is_quoted_in_its_own_words() -> None:
+    assert "Rollback: Fully reversible, and" in one("told: Drop matches with a way back", "hdr-rollback-mismatch").what
+    assert (
+        "column users.bio is dropped"
+        in one("told: Drop the bio and say that nothing is lost", "hdr-impact-mismatch").what
+    )
