@@ -31,8 +31,8 @@ def remember(bench: Workbench, *ids: str, environment: str = "main") -> None:
             started_at=_BEGAN + timedelta(hours=number),
             goal=("aaa1",),
         )
-        with journal.recorder(run, str) as recorder:
-            recorder(RunEnded(run=replace(run, state=RunState.DONE, ended_at=run.started_at + timedelta(seconds=2))))
+        with journal.writer(run, str) as writer:
+            writer(RunEnded(run=replace(run, state=RunState.DONE, ended_at=run.started_at + timedelta(seconds=2))))
 
 
 @pytest.fixture
