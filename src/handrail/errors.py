@@ -16,7 +16,6 @@ class Exit(IntEnum):
     HALFWAY = 5
     LEASE_HELD = 6
     CONNECTION_LOST = 7
-    STOPPED = 8
     BACKUP_UNPROVED = 9
     VERIFY_FAILED = 10
     ROLLBACK_FAILED = 11
@@ -26,7 +25,7 @@ class Exit(IntEnum):
 
 
 #: Which status wins when one command meets several, worst first.
-PRECEDENCE = (11, 7, 5, 10, 9, 8, 6, 3, 4, 2, 1)
+PRECEDENCE = (11, 7, 5, 10, 9, 6, 3, 4, 2, 1)
 
 
 def worst(statuses: list[int]) -> int:
@@ -162,7 +161,7 @@ class BackupUnproved(HandrailError):
 
 
 class VerificationFailed(HandrailError):
-    """Applied or rolled back, and the result is not what it should be."""
+    """Applied, and the result is not what it should be."""
 
     exit = Exit.VERIFY_FAILED
 

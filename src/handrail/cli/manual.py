@@ -19,7 +19,6 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.HALFWAY: "a revision stands half applied; the message says how to go on",
     Exit.LEASE_HELD: "another run is at work on the database",
     Exit.CONNECTION_LOST: "the connection was lost: handrail status looks it up",
-    Exit.STOPPED: "stopped by a probe, in a clean state",
     Exit.BACKUP_UNPROVED: "a backup failed, is damaged, or was not proved",
     Exit.VERIFY_FAILED: "applied, and the result is not what it should be",
     Exit.ROLLBACK_FAILED: "a downgrade failed; the message says where the database stands",

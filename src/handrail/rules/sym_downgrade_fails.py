@@ -5,7 +5,7 @@ added to a table with rows, a table or column that is still there.
 
 Why: a downgrade is the function that nobody runs before the day it is needed.
 
-The safe way: run it, on a copy with rows in it: `handrail rehearse`. Add a column that had been NOT NULL with a
+The safe way: run it, on a copy with rows in it. Add a column that had been NOT NULL with a
 `server_default`, or nullable, filled, and then NOT NULL.
 """
 
@@ -44,7 +44,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             line=revision.revision.downgrade_line,
             what=f"downgrade() fails: {down.reason}",
             why="the rollback stops here",
-            fix="correct downgrade(), and run it once on a copy: handrail rehearse",
+            fix="correct downgrade(), and run it once on a copy with rows in it",
         )
     if revision.upgrade is None or not revision.upgrade.read:
         return
