@@ -142,10 +142,6 @@ def test_the_page_of_exit_statuses_equals_the_code() -> None:
     assert [(int(status), member) for status, member in rows] == [(e.value, e.name) for e in errors.Exit]
 
 
-def test_the_page_of_exit_statuses_names_the_precedence_of_the_code() -> None:
-    assert " > ".join(map(str, errors.PRECEDENCE)) in (ROOT / "docs" / "exit-codes.md").read_text()
-
-
 def test_the_page_of_settings_lists_every_key() -> None:
     listed = re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     assert listed == list(setting_keys(config.Settings))

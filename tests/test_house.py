@@ -119,13 +119,6 @@ def test_every_error_has_three_parts_and_an_exit_status(kind: type[errors.Handra
     assert kind.__doc__
 
 
-def test_the_worst_of_several_exit_statuses_wins() -> None:
-    for index, worse in enumerate(errors.PRECEDENCE):
-        for status in errors.PRECEDENCE[index:]:
-            assert errors.worst([status, 0, worse]) == worse
-    assert errors.worst([]) == 0
-
-
 def test_everything_is_caught_in_three_places_only() -> None:
     catching = {
         room(path)

@@ -24,15 +24,6 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
-#: Which status wins when one command meets several, worst first.
-PRECEDENCE = (11, 7, 5, 10, 9, 6, 3, 4, 2, 1)
-
-
-def worst(statuses: list[int]) -> int:
-    """Return the status that wins by `PRECEDENCE`; 0 when there is none."""
-    return next((status for status in PRECEDENCE if status in statuses), max(statuses, default=0))
-
-
 class HandrailError(Exception):
     """A failure a person can act on.
 
