@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, col
 
 from handrail.engines.integrity import SAMPLED
 from handrail.model.relation import Relation
+from handrail.model.violation import Violation, ViolationKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +25,29 @@ class Name:
     table: str
 
 
+def orphans(conn: Connection, relation: Relation, child: Name, parent: Name, *, total: int) -> Violation | None:
+    """Return the orphans of the relation, of which there are `total`, with some of them; None where there are none."""
+    if not total:
+        return None
+    query = _sample(relation, child, parent)
+    rows = conn.execute(query).all()
+    return Violation(
+        kind=ViolationKind.ORPHANS,
+        table=relation.table,
+        columns=relation.columns,
+        count=total,
+        keys=_keys(relation, rows),
+        query=written(conn, query),
+    )
+
+
 def count(relation: Relation, child: Name, parent: Name) -> Select[Any]:
     """Return the query that counts the orphans of the relation."""
     rows = _aliased(child, "child", (*relation.columns, *relation.key))
     return select(func.count()).select_from(rows).where(_broken(relation, rows, parent))
 
 
-def sample(relation: Relation, child: Name, parent: Name) -> Select[Any]:
+def _sample(relation: Relation, child: Name, parent: Name) -> Select[Any]:
     """Return the query for some orphans: the columns of their key, then those that name the parent."""
     rows = _aliased(child, "child", (*relation.columns, *relation.key))
     wanted = [rows.c[name] for name in dict.fromkeys((*relation.key, *relation.columns))]
@@ -43,7 +60,7 @@ def written(conn: Connection, query: Select[Any]) -> str:
     return " ".join(text.split()).replace("%%", "%")
 
 
-def keys(relation: Relation, rows: Iterable[Sequence[object]]) -> tuple[str, ...]:
+def _keys(relation: Relation, rows: Iterable[Sequence[object]]) -> tuple[str, ...]:
     """Return each sampled row as `id=7 with user_id=99`; what has no key by what it names alone."""
     names = tuple(dict.fromkeys((*relation.key, *relation.columns)))
     return tuple(_one(relation, dict(zip(names, row, strict=True))) for row in rows)

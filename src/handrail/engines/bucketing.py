@@ -29,6 +29,7 @@ HASH_MASK = (1 << 64) - 1
 
 #: How many characters of a value are shown.
 SHOWN = 60
+_BUCKETS_NAMED = 5
 
 _VALUE_DIGITS = 8
 _PRODUCT_DIGITS = 16
@@ -193,7 +194,7 @@ def _nameless(expected: TablePrint, column: str, moved: Mapping[int, _Moved]) ->
             yield RowDifference(table=expected.name, note=f"{rows} too many in bucket {number} of {count}")
     several = [str(number) for number, move in moved.items() if move.rows == 0]
     if several:
-        shown = ", ".join(several[:5]) + (", ..." if len(several) > 5 else "")  # noqa: PLR2004
+        shown = ", ".join(several[:_BUCKETS_NAMED]) + (", ..." if len(several) > _BUCKETS_NAMED else "")
         where = f"bucket {shown}" if len(several) == 1 else f"{len(several)} buckets ({shown})"
         yield RowDifference(
             table=expected.name,

@@ -127,7 +127,7 @@ def install(folders: Sequence[Path], scripts: Path) -> None:
     sys.meta_path.insert(0, _OfProject((*map(str, folders), str(scripts)), scripts))
     sys.meta_path.append(_Finder())
     Enum._parse_into_values = _with_names(Enum._parse_into_values)  # type: ignore[method-assign]  # noqa: SLF001 - where values are told from an enumeration
-    DefaultClause.__init__ = _with_stand_ins(DefaultClause.__init__)  # type: ignore[method-assign]
+    DefaultClause.__init__ = _with_stand_ins(DefaultClause.__init__)  # type: ignore[method-assign]  # where values come in
 
 
 def withdraw(file: str) -> bool:

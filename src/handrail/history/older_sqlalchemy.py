@@ -30,7 +30,7 @@ def understand() -> None:
     statement = coercions.StatementImpl
     statement._post_coercion = _with_queries(statement._post_coercion)  # type: ignore[method-assign]  # noqa: SLF001 - the one place
     statement._text_coercion = _text  # type: ignore[method-assign]  # noqa: SLF001 - Session.execute comes by here
-    MetaData.__init__ = _with_bind(MetaData.__init__)  # type: ignore[method-assign]
+    MetaData.__init__ = _with_bind(MetaData.__init__)  # type: ignore[method-assign]  # the one place
     Table._new = classmethod(_with_autoload(Table.__dict__["_new"].__func__))  # type: ignore[assignment, method-assign]  # noqa: SLF001 - where its arguments are read
     for kind, name in (
         (selectable.TableClause, "update"),

@@ -66,7 +66,7 @@ class _Heads(HeadMaintainer):
 class UnwrittenHeads(HeadMaintainer):
     """Alembic's own arithmetic of heads, of which nothing is written down: for what is only read."""
 
-    def update_to_step(self, step: RevisionStep) -> None:  # type: ignore[override]
+    def update_to_step(self, step: RevisionStep) -> None:  # type: ignore[override]  # any step will do
         """Do nothing: the next step is read alone."""
 
 

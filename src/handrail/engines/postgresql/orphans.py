@@ -11,7 +11,7 @@ from handrail.engines.postgresql.causes import classify, sqlstate
 from handrail.engines.postgresql.rights import readable
 from handrail.model.relation import Looked, Relation
 from handrail.model.verdict import Unsupported
-from handrail.model.violation import Violation, ViolationKind
+from handrail.model.violation import Violation
 
 #: The class of SQLSTATEs about values; their messages hold the value.
 DATA_EXCEPTION = "22"
@@ -53,15 +53,4 @@ def _found(conn: Connection, relation: Relation) -> Violation | Unsupported | No
     if isinstance(parent, Unsupported):
         return parent
     total = conn.execute(anti_join.count(relation, child, parent)).scalar_one()
-    if not total:
-        return None
-    sample = anti_join.sample(relation, child, parent)
-    rows = conn.execute(sample).all()
-    return Violation(
-        kind=ViolationKind.ORPHANS,
-        table=relation.table,
-        columns=relation.columns,
-        count=total,
-        keys=anti_join.keys(relation, rows),
-        query=anti_join.written(conn, sample),
-    )
+    return anti_join.orphans(conn, relation, child, parent, total=total)

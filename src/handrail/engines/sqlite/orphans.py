@@ -8,7 +8,7 @@ from handrail.engines import anti_join
 from handrail.engines.anti_join import Name
 from handrail.engines.sqlite.bounded import answered
 from handrail.model.relation import Looked, Relation, RelationKind
-from handrail.model.violation import Violation, ViolationKind
+from handrail.model.violation import Violation
 
 #: How long one query may take, in seconds, as long as a reading session of a server has.
 LIMIT_S = 60.0
@@ -44,18 +44,7 @@ def orphans(conn: Connection, relation: Relation) -> Violation | None:
         total = conn.execute(_CHECK, {"table": relation.table, "id": key}).scalar_one()
     else:
         total = conn.execute(anti_join.count(relation, child, parent)).scalar_one()
-    if not total:
-        return None
-    sample = anti_join.sample(relation, child, parent)
-    rows = conn.execute(sample).all()
-    return Violation(
-        kind=ViolationKind.ORPHANS,
-        table=relation.table,
-        columns=relation.columns,
-        count=total,
-        keys=anti_join.keys(relation, rows),
-        query=anti_join.written(conn, sample),
-    )
+    return anti_join.orphans(conn, relation, child, parent, total=total)
 
 
 def _key(conn: Connection, relation: Relation) -> int | None:
