@@ -382,10 +382,11 @@ def for_url(url: str | URL) -> Engine:
         raise _unreadable()
     backend = parsed.get_backend_name()
     if backend in ONLY_READ:
+        as_mariadb = " (mariadb where the server is one)" if backend == "mysql" else ""
         raise OnlyRead(
             what=f"{backend} databases are reviewed and not migrated yet; nothing was touched",
             why=f"Handrail connects to {' and '.join(sorted(_PACKAGES))}; of MySQL and MariaDB it reads the revisions",
-            fix=f"handrail review --engine {backend}, and alembic upgrade to carry them out",
+            fix=f"handrail review --engine {backend}{as_mariadb}, and alembic upgrade to carry them out",
             dialect=backend,
         )
     package = _PACKAGES.get(backend)
