@@ -7,17 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handrail.engines.base import Purpose
-from handrail.errors import (
-    ConnectionLost,
-    Halfway,
-    HandrailError,
-    Interrupted,
-    LeaseHeld,
-    RollbackFailed,
-    StepFailed,
-    TargetRefused,
-    UsageRefused,
-)
+from handrail.errors import HandrailError, RollbackFailed, StepFailed, TargetRefused, UsageRefused
 from handrail.flows import planning, running
 from handrail.flows.ports import Ports
 from handrail.flows.running import DryRun, Outcome, Request, Way
@@ -49,8 +39,6 @@ def rollback(ports: Ports, request: RollbackRequest, confirm: Callable[[Plan], N
     deployed = with_deployed_sources(ports, entries)
     try:
         return running.carry_out(deployed, _request(deployed, entries, request, confirm))
-    except (Halfway, ConnectionLost, Interrupted, LeaseHeld):
-        raise
     except StepFailed as exc:
         raise RollbackFailed(what=exc.what, why=exc.why, fix=_way_out(exc)) from exc
 
