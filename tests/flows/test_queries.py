@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from workbench import Workbench
 
-from handrail.compat.finding import in_log, in_sql, numbered, without_literals
+from handrail.compat.query_sources import in_log, in_sql, numbered, without_literals
 from handrail.engines.postgresql.binaries import find_any
 from handrail.engines.postgresql.server import start
 

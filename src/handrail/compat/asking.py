@@ -11,7 +11,7 @@ from itertools import pairwise
 from sqlalchemy import Connection
 from sqlalchemy.exc import StatementError
 
-from handrail.compat import finding
+from handrail.compat import query_sources
 from handrail.compat.attempt import message, undone
 from handrail.engines.base import Engine
 from handrail.model.query import FailingQuery, Query
@@ -135,7 +135,7 @@ def failing(
                     place=query.place,
                     calls=query.calls,
                     since=since,
-                    message=finding.without_literals(said, query.text),
+                    message=query_sources.without_literals(said, query.text),
                     operation=cause(since, place, said) if at else "",
                     healed_by=healed,
                 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from handrail.compat import asking, cause, finding
+from handrail.compat import asking, cause, query_sources
 from handrail.compat.asking import Asking, Culprit, Pinpointing
 from handrail.compat.cause import Certainty
 from handrail.engines.base import Engine, Purpose
@@ -102,7 +102,7 @@ def _source(ports: Ports, source: str) -> tuple[Ports, tuple[Query, ...]]:
             why=exc.strerror or type(exc).__name__,
             fix="name a .sql file, a log with statements in it, or env:NAME with pg_stat_statements",
         ) from exc
-    read = finding.in_sql if path.suffix.lower() == ".sql" else finding.in_log
+    read = query_sources.in_sql if path.suffix.lower() == ".sql" else query_sources.in_log
     return ports, tuple(read(text, path.name))
 
 
@@ -112,12 +112,12 @@ def _askable(engine: Engine, found: Iterable[Query]) -> tuple[tuple[Query, ...],
     variants: Counter[str] = Counter()
     left_out = []
     for query in found:
-        text, parameters = finding.numbered(
+        text, parameters = query_sources.numbered(
             query.text, engine.plans.placeholder, question_marks=engine.plans.question_marks
         )
         if text in known:
             known[text] = replace(known[text], calls=known[text].calls + query.calls)
-        elif not finding.about_rows(query) or engine.statements.kind(text) not in _READ_OR_WRITE:
+        elif not query_sources.about_rows(query) or engine.statements.kind(text) not in _READ_OR_WRITE:
             left_out.append(query.place)
         elif variants[shown := engine.statements.hide_literals(text)] < _VARIANTS:
             variants[shown] += 1
