@@ -275,7 +275,7 @@ def test_what_is_remembered_is_told_without_sqlalchemy_and_alembic(project: Proj
         )
         return {name.partition(".")[0] for name in done.stderr.decode().split()}
 
-    assert {"sqlalchemy", "alembic"} <= loaded()
+    assert "postgast" in loaded()  # the first time there is SQL to be understood
     assert loaded().isdisjoint({"sqlalchemy", "alembic", "postgast"})
 
 
