@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import msgspec
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from handrail.history import absent, child, confinement, stand_ins
@@ -43,6 +43,8 @@ def lines(task: Task, known: Mapping[Key, RecordedRevision]) -> Iterator[bytes]:
     with fence(Fence.NULL, server_major=basis.server_major) as fenced, Mirror(task.shadow) as mirror:
         null = create_engine(_migration_url(basis.engine.url), poolclass=StaticPool)
         performer = _Performer(task=task, env=env, fenced=fenced, null=null, mirror=mirror, found=dict(known))
+        for ending in ("commit", "rollback"):
+            event.listen(null, ending, performer.ended)
         watch = Watch()
         if task.study is not None:
             write_no_heads()  # each is read alone
@@ -79,6 +81,12 @@ class _Performer:
     mirror: Mirror
     found: dict[Key, RecordedRevision]
     stage: Stage | None = None
+    recorder: Recorder | None = None
+
+    def ended(self, _connection: object) -> None:
+        """Tell the recorder that a transaction has ended."""
+        if self.recorder is not None:
+            self.recorder.ended()
 
     def readings(self) -> Iterator[RecordedRevision]:
         """Yield the reading of each step that is not found yet."""
@@ -144,13 +152,13 @@ class _Performer:
         """Return the reading of one revision, and what the guard returned for it."""
         reads = self.task.basis.engine.statements
         recorder = Recorder(stage, act, statements=reads, mirror=self.mirror, catalogue=catalogue)
-        self.fenced.listener = recorder
+        self.fenced.listener = self.recorder = recorder
         doubts: list[str] = []
         stand_ins.forget()
-        with recorder.recording(self.null), noticed(doubts.append, lambda: stage.origin is Origin.REVISION):
+        with recorder.recording(), noticed(doubts.append, lambda: stage.origin is Origin.REVISION):
             ended = call_all(partial(stage.perform, act))
         stage.connection.rollback()  # what the revision began and never ended
-        self.fenced.listener = None
+        self.fenced.listener = self.recorder = None
         return _with_doubt(recorder.result(ended), doubts), ended
 
 
