@@ -18,7 +18,8 @@ from handrail.errors import FenceBreach, GateClosed, ProjectUnreadable
 from handrail.history import execute
 from handrail.history.env_py import EnvPy, capture
 from handrail.history.guard import Raised
-from handrail.history.record import Basis, record
+from handrail.history.record import record
+from handrail.history.task import Basis
 from handrail.model.operation import Origin, RecordedRevision
 from handrail.model.revision import Direction
 

@@ -107,18 +107,24 @@ def command(
 
 def _shown(found: Review, format_: str, root: Path) -> str:
     """Return the report; the module of its format is imported only where it is asked for."""
-    from handrail.reports import review_formats, review_json, review_text, sarif  # noqa: PLC0415 - `--help` needs none
-
     match format_:
         case "json":
+            from handrail.reports import review_json  # noqa: PLC0415 - `--help` needs none of them
+
             return review_json.document(found, root)
         case "sarif":
+            from handrail.reports import sarif  # noqa: PLC0415 - see above
+
             return sarif.document(found, root, flow.pages())
         case "html":
             from handrail.reports import review_html  # noqa: PLC0415 - brings Mako
 
             return review_html.page(found, root)
         case "text":
+            from handrail.reports import review_text  # noqa: PLC0415 - see above
+
             return review_text.report(found, root)
         case _:
+            from handrail.reports import review_formats  # noqa: PLC0415 - see above
+
             return review_formats.FORMATS[format_](found, root)

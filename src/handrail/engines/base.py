@@ -358,6 +358,7 @@ def transaction(conn: Connection) -> Iterator[None]:
     conn.exec_driver_sql("COMMIT")
 
 
+#: Each has a module `database`, which a review of files alone never loads.
 _PACKAGES = {"postgresql": "handrail.engines.postgresql", "sqlite": "handrail.engines.sqlite"}
 #: Kinds of databases whose SQL is read (engines/dialects), and which are not connected to yet.
 ONLY_READ = frozenset({"mysql", "mariadb"})
@@ -396,5 +397,5 @@ def for_url(url: str | URL) -> Engine:
             why=f"Handrail works on {', '.join(sorted(_PACKAGES))}",
             fix="correct the environment's url in [tool.handrail.environments]",
         )
-    engine: Engine = import_module(package).engine(parsed)
+    engine: Engine = import_module(f"{package}.database").engine(parsed)
     return engine

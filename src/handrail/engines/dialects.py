@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Protocol
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -41,21 +39,58 @@ class Dialect(Protocol):
         """Return an empty copy of the schema as it is now, None where none is needed or can be held in memory."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What reads the SQL of a dialect that revisions are written in; satisfies `Dialect`.
+
+    Each part is loaded when it is asked for: what understands statements needs no SQLAlchemy.
+    """
+
+    dialect: str
+
+    @property
+    def name(self) -> str:
+        """What rules call it: MariaDB is one with MySQL."""
+        return "mysql" if self.dialect == "mariadb" else self.dialect
+
+    @property
+    def url(self) -> URL:
+        """A URL of the dialect; nothing is connected to, and no driver has to be installed."""
+        from sqlalchemy import URL  # noqa: PLC0415 - only what runs revisions asks for it
+
+        return URL.create(f"{self.dialect}+{_DRIVERS[self.dialect]}", database="review")
+
+    @property
+    def actions(self) -> Actions:
+        """What reads statements as actions."""
+        actions: Actions = import_module(f"handrail.engines.{self.name}.actions")
+        return actions
+
+    @property
+    def effects(self) -> Effects:
+        """What knows the locks of statements."""
+        effects: Effects = import_module(f"handrail.engines.{self.name}.effects")
+        return effects
+
+    @property
+    def statements(self) -> Statements:
+        """What reads statements one by one."""
+        statements: Statements = import_module(f"handrail.engines.{self.name}.statements")
+        return statements
+
+    def shadow(self) -> Shadow | None:
+        """Return an empty schema, None where none can be held in memory: a batch that recreates is read in part."""
+        if self.name != "sqlite":
+            return None
+        shadow: Shadow = import_module("handrail.engines.sqlite.shadow").EMPTY
+        return shadow
+
+
 #: The dialects, the one that most migrations are written for first.
 DIALECTS = ("postgresql", "sqlite", "mysql", "mariadb")
-_DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+_DRIVERS = {"postgresql": "psycopg", "sqlite": "pysqlite", "mysql": "pymysql", "mariadb": "pymysql"}
 
 
 def for_name(name: str) -> Dialect:
-    """Return what reads that dialect; nothing is connected to."""
-    from sqlalchemy import URL  # noqa: PLC0415 - the names alone are asked for where nothing has to be read
-
-    from handrail.engines.base import for_url  # noqa: PLC0415 - see above
-
-    if name == "sqlite":
-        return for_url(URL.create(name, database=str(Path(gettempdir(), f"handrail-{uuid4()}.db"))))
-    url = URL.create(f"{name}+{_DRIVERS[name]}", database="review")
-    if name in {"mysql", "mariadb"}:
-        dialect: Dialect = import_module("handrail.engines.mysql").dialect(url)
-        return dialect
-    return for_url(url)
+    """Return what reads that dialect; nothing is connected to, and nothing loaded yet."""
+    return Written(dialect=name)

@@ -13,7 +13,6 @@ from handrail.flows.ports import Ports, ReviewPorts, target_ports, with_journal
 from handrail.history import dialect
 from handrail.model.portrait import Portrait
 from handrail.model.review import EngineChoice
-from handrail.model.run import RunState
 
 if TYPE_CHECKING:
     from handrail.history.env_py import EnvPy
@@ -91,6 +90,8 @@ def _choice(portrait: Portrait, told_by: str) -> EngineChoice:
 
 def _doubts(ports: ReviewPorts, portrait: Portrait) -> Iterator[str]:
     """Yield why the database may have become another one since the file was saved."""
+    from handrail.model.run import RunState  # noqa: PLC0415 - most reviews rest on no file
+
     age = ports.clock.now() - portrait.taken_at
     if age >= OLD_AFTER:
         yield f"the snapshot is {age.days} days old: take a new one with handrail status --save"

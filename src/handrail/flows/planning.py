@@ -16,6 +16,7 @@ from handrail.flows import halfway
 from handrail.flows.ports import Ports
 from handrail.history import execute, record, stage
 from handrail.history.graph import Graph, revision_map
+from handrail.history.task import Basis
 from handrail.host import secrets
 from handrail.journal import backups, identity, lease, statement_log, tables
 from handrail.model.backup import BackupFacts, Manifest
@@ -143,9 +144,9 @@ def _rows(heads: tuple[str, ...]) -> str:
     return ", ".join(heads) or "base"
 
 
-def basis(ports: Ports, server_major: int) -> record.Basis:
+def basis(ports: Ports, server_major: int) -> Basis:
     """Return what the reading of a revision rests on, for a server of that version."""
-    return record.Basis(
+    return Basis(
         project=ports.project, graph=ports.graph, env=ports.env, engine=ports.engine, server_major=server_major
     )
 

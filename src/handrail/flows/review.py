@@ -180,7 +180,8 @@ def _asked(job: _Job, choice: EngineChoice) -> _Answer:
     read = _read(job, choice, job.selection, None)
     known = _known(job, portrait, read)
     facts = _facts(job, choice, known)
-    revisions = list(_revisions(job.graph, job.selection, read, job.marks))
+    place = {id_: number for number, id_ in enumerate(job.selection.revisions)}
+    revisions = sorted(_revisions(job.graph, read, job.marks), key=lambda revision: place[revision.id])
     found = [finding for revision in revisions for finding in judging.of_revision(job.on, revision, facts)]
     steps = [step for revision in revisions for step in revision.steps]
     return _Answer(
@@ -200,7 +201,7 @@ def _asked_of_files(job: _Job, choice: EngineChoice) -> _Answer:
     fresh = replace(job.selection, revisions=tuple(id_ for id_ in chosen if id_ not in known))
     if fresh.revisions:
         read = _read(job, choice, fresh, memory)
-        for revision in _revisions(job.graph, fresh, read, job.marks):
+        for revision in _revisions(job.graph, read, job.marks):
             findings = tuple(judging.of_revision(job.on, revision, facts))
             known[revision.id] = Judged(findings=findings, coverage=tuple(_coverage(revision, choice.spoken)))
             if memory:
@@ -238,11 +239,13 @@ def _memory(job: _Job, choice: EngineChoice, facts: RuleFacts) -> Memory | None:
 
 
 def _read(job: _Job, choice: EngineChoice, selection: Selection, memory: Memory | None) -> Read:
-    from handrail.history import plain_sight, reading  # noqa: PLC0415 - Alembic, which what is remembered does not need
+    from handrail.history import plain_sight, reading  # noqa: PLC0415 - not needed for what is remembered
 
     engine = for_name(choice.spoken)
     if job.request.static:
-        return plain_sight.read(job.graph, engine=engine, server_major=choice.server_major)
+        return plain_sight.read(
+            job.graph, engine=engine, server_major=choice.server_major, downgrades=selection.revisions
+        )
     return reading.read(
         job.ports.project,
         job.graph,
@@ -290,13 +293,15 @@ def _old(ports: ReviewPorts) -> frozenset[str]:
     return ports.graph.applied(ports.settings.rules_after)
 
 
-def _revisions(graph: Graph, selection: Selection, read: Read, marks: Marks) -> Iterator[ReviewedRevision]:
-    for id_ in selection.revisions:
+def _revisions(graph: Graph, read: Read, marks: Marks) -> Iterator[ReviewedRevision]:
+    """Yield each revision as soon as its downgrade was read, while the next one is being read."""
+    for downgrade in read.downgrades:
+        id_ = downgrade.revision
         yield ReviewedRevision(
             revision=graph.revisions[id_],
             upgrade=read.upgrades[id_],
-            downgrade=read.downgrades[id_],
-            earlier=tuple(read.upgrades[below] for below in graph.below(id_)),
+            downgrade=downgrade,
+            earlier=tuple(map(read.upgrades.__getitem__, graph.below(id_))),
             suppressions=marks[id_],
         )
 

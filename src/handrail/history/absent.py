@@ -65,6 +65,10 @@ class _Finder(MetaPathFinder, Loader):
         """Run nothing."""
 
 
+#: The modules of the project that were imported.
+_ours: list[ModuleType] = []
+
+
 class _Lenient(Loader):
     """Loads a module of the project; one that fails becomes a stand-in whose submodules can still be real."""
 
@@ -76,6 +80,7 @@ class _Lenient(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module, and whatever it raises, go on."""
+        _ours.append(module)
         with unnoticed():
             ran = call(partial(self._real.exec_module, module))
         if isinstance(ran, Raised):
@@ -132,15 +137,14 @@ def install(folders: Sequence[Path], scripts: Path) -> None:
 
 def withdraw(file: str) -> bool:
     """Stand in for a module of the application that fails when it is used; return whether it is one, and new."""
-    ours = [m for m in sys.modules.values() if isinstance(m.__dict__.get("__loader__"), _Lenient)]
-    failed = next((m for m in ours if m.__dict__.get("__file__") == file and not isinstance(m, StandIn)), None)
+    failed = next((m for m in _ours if m.__dict__.get("__file__") == file and not isinstance(m, StandIn)), None)
     if failed is None:
         return False
     name = failed.__name__
     for key in [key for key in failed.__dict__ if not key.startswith("__")]:
         del failed.__dict__[key]
     failed.__class__ = StandIn
-    for module in ours:  # what they have taken from it
+    for module in _ours:  # what they have taken from it
         for key, value in list(module.__dict__.items()):
             if name in {getattr(value, "__module__", ""), type(value).__module__}:
                 setattr(module, key, getattr(failed, getattr(value, "__name__", key).rpartition(".")[2]))

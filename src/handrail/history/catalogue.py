@@ -13,29 +13,33 @@ from handrail.model.replayed import EMPTY, Replayed, replayed
 class Catalogue:
     """Follows the statements that are sent; they are understood at the first look, which few revisions ask for."""
 
-    def __init__(self, actions: Callable[[str], tuple[Action, ...]], sent: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        actions: Callable[[str], tuple[Action, ...]],
+        start: Callable[[], Replayed] = lambda: EMPTY,
+        sent: Iterable[str] = (),
+    ) -> None:
         self._actions = actions
-        self._state = EMPTY
+        self._start = start
         self._behind = list(sent)
 
     @property
     def state(self) -> Replayed:
         """The schema as it is now."""
+        state = self._start()
         for sql in self._behind:
-            for action in redefining.told(self._actions(sql), self._state):
-                self._state = replayed(self._state, action, "")
-        self._behind.clear()
-        return self._state
+            for action in redefining.told(self._actions(sql), state):
+                state = replayed(state, action, "")
+        self.begin(lambda: state)
+        return state
 
     def copy(self) -> Catalogue:
         """Return another one that goes on from here."""
-        other = Catalogue(self._actions, self._behind)
-        other._state = self._state
-        return other
+        return Catalogue(self._actions, self._start, self._behind)
 
-    def begin(self, state: Replayed) -> None:
+    def begin(self, start: Callable[[], Replayed]) -> None:
         """Go on from a schema that is known."""
-        self._state = state
+        self._start = start
         self._behind.clear()
 
     def pass_over(self, recorded: RecordedRevision) -> None:

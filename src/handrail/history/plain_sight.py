@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import MappingProxyType
 
-from handrail.engines import dialects
+from handrail.engines.dialects import Dialect
 from handrail.history.graph import Graph
 from handrail.history.reading import Read, joined, step
 from handrail.model.operation import Operation, Place, Reading, RecordedRevision, Statement
@@ -40,25 +40,23 @@ _ARGUMENTS = {
 }
 
 
-def read(graph: Graph, *, engine: dialects.Dialect, server_major: int) -> Read:
-    """Return every step of the graph as far as its text shows it."""
+def read(graph: Graph, *, engine: Dialect, server_major: int, downgrades: Collection[str]) -> Read:
+    """Return each upgrade of the graph, and those downgrades, as far as their text shows them."""
     upgrades: dict[str, ReviewedStep] = {}
-    downgrades: dict[str, ReviewedStep] = {}
+    undone: list[ReviewedStep] = []
     for revision in reversed(list(graph.walk())):
         before = joined([upgrades[parent].after for parent in (*revision.parents, *revision.depends_on)])
-        up, down = (_seen(revision, direction, engine) for direction in (Direction.UPGRADE, Direction.DOWNGRADE))
-        upgrades[revision.id] = step(up, before, engine=engine, server_major=server_major, maker=revision.id)
-        downgrades[revision.id] = step(
-            down,
-            upgrades[revision.id].after,
-            engine=engine,
-            server_major=server_major,
-            maker=f"downgrade of {revision.id}",
-        )
-    return Read(upgrades=MappingProxyType(upgrades), downgrades=MappingProxyType(downgrades))
+        up = _seen(revision, Direction.UPGRADE, engine)
+        upgraded = step(up, before, engine=engine, server_major=server_major, maker=revision.id)
+        upgrades[revision.id] = upgraded
+        if revision.id in downgrades:
+            down = _seen(revision, Direction.DOWNGRADE, engine)
+            maker = f"downgrade of {revision.id}"
+            undone.append(step(down, upgraded.after, engine=engine, server_major=server_major, maker=maker))
+    return Read(upgrades=MappingProxyType(upgrades), downgrades=iter(undone))
 
 
-def _seen(revision: Revision, direction: Direction, engine: dialects.Dialect) -> RecordedRevision:
+def _seen(revision: Revision, direction: Direction, engine: Dialect) -> RecordedRevision:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\\d" in a string is the file's own affair
         tree = ast.parse(revision.source)

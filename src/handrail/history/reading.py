@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from handrail.engines import dialects
-from handrail.history import record
-from handrail.history.env_py import EnvPy, neutral
+from handrail.engines.dialects import Dialect
 from handrail.history.graph import Graph
 from handrail.history.memory import Memory
 from handrail.history.project import Project
+from handrail.history.record import STUDY_LIMIT_S, Record
+from handrail.history.task import Basis, Key, Readings, Study, Task
 from handrail.model import redefining
 from handrail.model.action import RedefineColumn
 from handrail.model.operation import Origin, Reading, RecordedRevision
@@ -22,22 +23,56 @@ from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction, Revision
 
 if TYPE_CHECKING:
+    from handrail.history.env_py import EnvPy
     from handrail.model.action import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """The steps of a history by revision, as one engine would get them."""
+    """The steps of a history as one engine would get them: upgrades by revision, and downgrades as they are read.
+
+    The downgrades come once, and can be looked at while the next ones are still being read.
+    """
 
     upgrades: Mapping[str, ReviewedStep]
-    downgrades: Mapping[str, ReviewedStep]
+    downgrades: Iterator[ReviewedStep]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Understanding:
+    """What makes of a recording what it does to the schema."""
+
+    engine: Dialect
+    server_major: int
+    order: Sequence[Revision]
+
+    def upgrades(self, readings: Iterable[RecordedRevision]) -> dict[str, ReviewedStep]:
+        """Return each upgrade by its revision; the readings are in the order of the revisions."""
+        found: dict[str, ReviewedStep] = {}
+        for revision, recorded in zip(self.order, readings, strict=False):  # there may be downgrades behind them
+            before = joined([found[parent].after for parent in (*revision.parents, *revision.depends_on)])
+            found[revision.id] = self.step(recorded, before, revision.id)
+        return found
+
+    def schemas(self, readings: Readings) -> dict[str, Replayed]:
+        """Return the schema after each upgrade."""
+        upgrades = self.upgrades(readings[revision.id, Direction.UPGRADE] for revision in self.order)
+        return {id_: upgrade.after for id_, upgrade in upgrades.items()}
+
+    def downgrade(self, recorded: RecordedRevision, upgrade: ReviewedStep) -> ReviewedStep:
+        """Return what the downgrade does after that upgrade."""
+        return self.step(recorded, upgrade.after, f"downgrade of {recorded.revision}")
+
+    def step(self, recorded: RecordedRevision, before: Replayed, maker: str) -> ReviewedStep:
+        """Return what a recording does from there."""
+        return step(recorded, before, engine=self.engine, server_major=self.server_major, maker=maker)
 
 
 def read(
     project: Project,
     graph: Graph,
     *,
-    engine: dialects.Dialect,
+    engine: Dialect,
     server_major: int,
     env: EnvPy | None = None,
     downgrades: Iterable[str] = (),
@@ -47,48 +82,50 @@ def read(
 
     A graph with parents missing, or with circles, has to be made `graph.whole` before. What a revision imports and is
     not installed is stood in for. Nothing is connected to, nothing written; what the `memory` has is not read again,
-    and the rest is remembered.
+    and the rest is remembered when the last downgrade was read.
     """
     order = list(reversed(list(graph.walk())))
-    settled = env or neutral(project, graph)
     up = [(revision, Direction.UPGRADE) for revision in order]
-    wanted = frozenset(downgrades)
     down = [(revision, Direction.DOWNGRADE) for revision in reversed(order)]
-    basis = record.Basis(project=project, graph=graph, env=settled, engine=engine, server_major=server_major)
-    study = partial(record.study, basis)
-    told = partial(step, engine=engine, server_major=server_major)
-    trace = memory.trace() if memory else None
-    recorded_up = study(up, shadow=engine.shadow(), known=_known(memory, up), trace=trace)
-    upgrades: dict[str, ReviewedStep] = {}
-    for revision, recorded in zip(order, recorded_up.recorded, strict=True):
-        before = joined([upgrades[parent].after for parent in (*revision.parents, *revision.depends_on)])
-        upgrades[revision.id] = told(recorded, before, maker=revision.id)
-    recorded_down = study(
-        down,
-        heads=graph.heads,
-        only=wanted,
-        known=_known(memory, down, wanted),
-        trace=trace,
-        schemas={id_: upgraded.after for id_, upgraded in upgrades.items()},
+    keys = frozenset(chain(((r.id, d) for r, d in up), ((id_, Direction.DOWNGRADE) for id_ in downgrades)))
+    understanding = _Understanding(engine=engine, server_major=server_major, order=order)
+    task = Task(
+        basis=Basis(project=project, graph=graph, env=env, engine=engine, server_major=server_major),
+        steps=(*up, *down),
+        keys=keys,
+        limit_s=STUDY_LIMIT_S,
+        shadow=engine.shadow(),
+        study=Study(folders=project.code_folders, schemas=understanding.schemas),
     )
-    if memory and trace and recorded_up.steady and recorded_down.steady:
-        memory.keep_readings(trace, (*recorded_up.fresh, *recorded_down.fresh))
-    undone = {
-        recorded.revision: told(recorded, upgrades[recorded.revision].after, maker=f"downgrade of {recorded.revision}")
-        for recorded in recorded_down.recorded
-    }
-    return Read(upgrades=MappingProxyType(upgrades), downgrades=MappingProxyType(undone))
+    record = Record(task=task, found=_known(memory, keys), trace=memory.trace() if memory else None)
+    readings = iter(record)
+    upgrades = understanding.upgrades(readings)
+    undone = _undone(readings, upgrades, understanding, partial(_keep, memory, record))
+    return Read(upgrades=MappingProxyType(upgrades), downgrades=undone)
 
 
-def _known(
-    memory: Memory | None, steps: Iterable[tuple[Revision, Direction]], only: Collection[str] | None = None
-) -> dict[str, RecordedRevision]:
+def _undone(
+    readings: Iterator[RecordedRevision],
+    upgrades: Mapping[str, ReviewedStep],
+    understanding: _Understanding,
+    at_the_end: Callable[[], None],
+) -> Iterator[ReviewedStep]:
+    for recorded in readings:
+        yield understanding.downgrade(recorded, upgrades[recorded.revision])
+    at_the_end()
+
+
+def _keep(memory: Memory | None, record: Record) -> None:
+    if memory and record.trace and record.steady:
+        memory.keep_readings(record.trace, record.fresh)
+
+
+def _known(memory: Memory | None, keys: Iterable[Key]) -> dict[Key, RecordedRevision]:
     """Return the readings that are remembered of those steps."""
     if memory is None:
         return {}
-    asked = [(revision.id, direction) for revision, direction in steps if only is None or revision.id in only]
-    found = ((id_, memory.reading(id_, direction)) for id_, direction in asked)
-    return {id_: recorded for id_, recorded in found if recorded is not None}
+    found = ((key, memory.reading(*key)) for key in keys)
+    return {key: recorded for key, recorded in found if recorded is not None}
 
 
 def joined(states: list[Replayed]) -> Replayed:
@@ -106,7 +143,7 @@ def joined(states: list[Replayed]) -> Replayed:
 
 
 def step(
-    recorded: RecordedRevision, before: Replayed, *, engine: dialects.Dialect, server_major: int, maker: str
+    recorded: RecordedRevision, before: Replayed, *, engine: Dialect, server_major: int, maker: str
 ) -> ReviewedStep:
     """Return a recording with what each statement does, and the schema around it."""
     statements = []

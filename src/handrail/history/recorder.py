@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations import batch
 from alembic.operations.base import AbstractOperations
-from sqlalchemy import Engine, event
 
 from handrail.engines.base import Statements
 from handrail.history.catalogue import Catalogue
@@ -89,8 +88,8 @@ class Recorder:
         return Reading.FAILED, failure
 
     @contextmanager
-    def recording(self, engine: Engine) -> Iterator[None]:
-        """Listen to Alembic's operations, to batches written late, and to the ends of transactions."""
+    def recording(self) -> Iterator[None]:
+        """Listen to Alembic's operations, and to batches written late."""
         invoke, flush = AbstractOperations.invoke, batch.BatchOperationsImpl.flush
         recorder = self
 
@@ -100,17 +99,17 @@ class Recorder:
         def flushed(operations: batch.BatchOperationsImpl) -> None:
             recorder._flush(operations, flush)
 
-        event.listen(engine, "commit", self._ended)
-        event.listen(engine, "rollback", self._ended)
-        try:
-            with (
-                replaced(AbstractOperations, "invoke", invoked),
-                replaced(batch.BatchOperationsImpl, "flush", flushed),
-            ):
-                yield
-        finally:
-            event.remove(engine, "commit", self._ended)
-            event.remove(engine, "rollback", self._ended)
+        with (
+            replaced(AbstractOperations, "invoke", invoked),
+            replaced(batch.BatchOperationsImpl, "flush", flushed),
+        ):
+            yield
+
+    def ended(self) -> None:
+        """Note the end of a transaction."""
+        if self._unfinished:
+            self._transaction += 1
+        self._unfinished = False
 
     def opened(self, _connection: NullConnection, /) -> None:
         """Note that the revision opens a connection of its own."""
@@ -149,7 +148,7 @@ class Recorder:
         if self._catalogue is not None and kind is not StatementKind.READ and not alembics:
             self._catalogue.follow(sent.sql)
         if ends_transaction(sent.sql):
-            self._ended()
+            self.ended()
 
     def look(self, what: str, /) -> Replayed | None:
         """Return the schema as the revisions before have made it, and note that the revision looks at it."""
@@ -161,17 +160,12 @@ class Recorder:
 
     def _number(self, *, autocommit: bool) -> int:
         if autocommit:
-            self._ended()
+            self.ended()
         number = self._transaction
         self._unfinished = True
         if autocommit:
-            self._ended()
+            self.ended()
         return number
-
-    def _ended(self, _connection: object = None) -> None:
-        if self._unfinished:
-            self._transaction += 1
-        self._unfinished = False
 
     def _invoke(
         self,

@@ -8,8 +8,11 @@ from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+import alembic.runtime.migration
+from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import HeadMaintainer, MigrationContext, RevisionStep
+from sqlalchemy import MetaData, Table
 
 from handrail.history.env_py import EnvPy
 from handrail.model.operation import Origin
@@ -68,6 +71,13 @@ class UnwrittenHeads(HeadMaintainer):
 
     def update_to_step(self, step: RevisionStep) -> None:  # type: ignore[override]  # any step will do
         """Do nothing: the next step is read alone."""
+
+
+def write_no_heads() -> None:
+    """From now on, in all of this process, let Alembic keep no version table: for what is only read."""
+    alembic.runtime.migration.HeadMaintainer = UnwrittenHeads  # type: ignore[misc]  # a process of our own
+    table = Table("alembic_version", MetaData())
+    DefaultImpl.version_table_impl = lambda *_, **__: table  # type: ignore[method-assign]  # else one for each revision
 
 
 def heads_after(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
-from handrail.model.backup import BackupFacts
-from handrail.model.plan import Plan
-from handrail.model.run import Judgement
-
 if TYPE_CHECKING:
+    from handrail.model.backup import BackupFacts
     from handrail.model.matrix import CompatFacts
+    from handrail.model.plan import Plan
+    from handrail.model.run import Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,7 @@ class Replayed:
     def table_of_index(self, name: str) -> ReplayedTable | None:
         """Return the table that has the index of that name, None where it is not known."""
         wanted = bare(name).rpartition(".")[2]
-        return next((t for t in self.tables.values() if any(i.name == wanted for i in t.indexes)), None)
+        return next((t for t in self.tables.values() for i in t.indexes if i.name == wanted), None)
 
     def referring(self, table: str) -> Iterator[tuple[ReplayedTable, ConstraintSpec]]:
         """Yield each known foreign key that names that table, with the table it belongs to."""

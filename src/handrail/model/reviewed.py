@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class ReviewedStatement:
             yield replace(self, before=before, after=after), action
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # each is itself: it holds too much to be compared
 class ReviewedStep:
     """One function of one revision. `statements` are the revision's own, without those on Alembic's version table.
 
@@ -71,6 +71,11 @@ class ReviewedStep:
     statements: tuple[ReviewedStatement, ...] = ()
     before: Replayed = EMPTY
     after: Replayed = EMPTY
+    _actions: tuple[tuple[ReviewedStatement, Action], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Gather once what nearly every rule goes through."""
+        object.__setattr__(self, "_actions", tuple(pair for each in self.statements for pair in each.each()))
 
     @property
     def read(self) -> bool:
@@ -82,9 +87,8 @@ class ReviewedStep:
         return next((n for n, known in enumerate(self.statements) if known.statement is statement.statement), None)
 
     def actions(self) -> Iterator[tuple[ReviewedStatement, Action]]:
-        """Yield every action with its statement, in the order sent."""
-        for statement in self.statements:
-            yield from statement.each()
+        """Return every action with its statement, in the order sent."""
+        return iter(self._actions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

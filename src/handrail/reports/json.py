@@ -7,10 +7,13 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handrail.errors import HandrailError
-from handrail.model.backup import Manifest
 from handrail.model.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from handrail.model.backup import Manifest
 
 SCHEMA = 1
 

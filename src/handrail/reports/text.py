@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from handrail.errors import HandrailError
-from handrail.model.effect import Effect
-from handrail.model.log import LogEntry
-from handrail.model.revision import Revision
-from handrail.model.run import Judgement
-from handrail.model.status import EnvironmentStatus, Status
 from handrail.model.verdict import Confidence, Verdict
+
+if TYPE_CHECKING:
+    from handrail.model.effect import Effect
+    from handrail.model.log import LogEntry
+    from handrail.model.revision import Revision
+    from handrail.model.run import Judgement
+    from handrail.model.status import EnvironmentStatus, Status
 
 #: How many pending revisions a status names.
 _SHOWN = 5

@@ -27,11 +27,13 @@ _MODELS = re.compile(r"models?|\w+_models?|orm|entities|tables")
 #: Where statements stand in statements.
 _PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 _NAMES = frozenset({"Base", "Model", "db", "metadata", "SessionLocal"})
+#: A word of the two above: most files hold none, and need not be parsed.
+_TELLING = re.compile(rf"(?:\b|_)(?:models?|orm|entities|tables|{'|'.join(sorted(_NAMES))})\b")
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each import of what looks like the application's models."""
-    tree = syntax(revision.revision.source)
+    tree = syntax(revision.revision.source) if _TELLING.search(revision.revision.source) else None
     for line, what in _imports(tree, revision.revision.source) if tree else ():
         yield RULE.in_file(
             revision,

@@ -86,9 +86,11 @@ def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
     """Return whether the table had the same constraint or index under another name."""
     match spec:
         case act.ConstraintSpec():
-            return any(was == replace(spec, name=was.name) for was in table.constraints)
+            alike = (was for was in table.constraints if was.columns == spec.columns)
+            return any(was == replace(spec, name=was.name) for was in alike)
         case act.IndexSpec():
-            return any(was == replace(spec, name=was.name) for was in table.indexes)
+            same = (was for was in table.indexes if was.columns == spec.columns)
+            return any(was == replace(spec, name=was.name) for was in same)
         case _:
             return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from sqlalchemy import Connection, text
@@ -53,6 +54,8 @@ _SESSION = frozenset(
         "VariableSetStmt",
     }
 )  # fmt: skip - a list of words
+#: What begins so is of the strongest kind whatever follows, and need not be parsed to know it.
+_CHANGES_SCHEMA = re.compile(r"\s*(?:alter|comment|create|drop|grant|revoke)\b", re.IGNORECASE)
 _STRENGTH = (StatementKind.READ, StatementKind.SESSION, StatementKind.DATA, StatementKind.SCHEMA)
 
 _LITERALS = ("SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST")
@@ -69,6 +72,8 @@ from pg_catalog.pg_stat_progress_create_index where pid = :pid
 @lru_cache(maxsize=4096)  # asked several times of each statement
 def kind(sql: str) -> StatementKind:
     """Return what the statement is about, the strongest of several; what is not understood is SCHEMA."""
+    if _CHANGES_SCHEMA.match(sql):
+        return StatementKind.SCHEMA
     nodes = statements(sql)
     if nodes is None:
         return StatementKind.SCHEMA
@@ -80,6 +85,8 @@ def answers(sql: str) -> bool:
 
     True for every query but those that are sent for the known effect of a function, such as setval().
     """
+    if _CHANGES_SCHEMA.match(sql) and ";" not in sql:
+        return False
     nodes = statements(sql) or ()
     return kind(sql) is StatementKind.READ or any(kind_of(n) == "SelectStmt" and calls_unknown(n) for n in nodes)
 

@@ -53,6 +53,10 @@ class Shadow:
         return True
 
 
+#: Of a database without a table.
+EMPTY = Shadow(script=())
+
+
 def shadow(conn: Connection) -> Shadow:
     """Return the schema behind `conn`."""
     return Shadow(script=tuple(conn.execute(_SCRIPT).scalars()))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 from handrail.model.replayed import Replayed, ReplayedTable
+from handrail.model.reviewed import ReviewedRevision
 from handrail.model.schema import ConstraintKind
 
 _CAST = re.compile(r"::[\w .]+(?:\(\d+(?:, *\d+)*\))?(?:\[\])?")
@@ -44,6 +46,13 @@ def inventories(*states: Replayed) -> tuple[Mapping[Thing, Spec], ...]:
     enums = _differing([state.enums for state in states])
     objects = _differing([state.objects for state in states])
     return tuple(dict(_things(state, tables, enums, objects)) for state in states)
+
+
+@lru_cache(maxsize=1)  # several rules ask, one after the other
+def there_and_back(revision: ReviewedRevision) -> tuple[Mapping[Thing, Spec], ...]:
+    """Return what is there before upgrade, between both and after downgrade, () where one of them is not at hand."""
+    up, down = revision.upgrade, revision.downgrade
+    return inventories(up.before, up.after, down.after) if up is not None and down is not None else ()
 
 
 def _differing(several: Sequence[Mapping[K, object]]) -> list[K]:

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from handrail.model import action as act
-from handrail.model.hazards.inventory import Attribute, Spec, Thing, differences, inventories
+from handrail.model.hazards.inventory import Attribute, Spec, Thing, differences, there_and_back
 from handrail.model.hazards.syntax import syntax
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -22,7 +22,8 @@ _NOTHING_TO_UNDO = re.compile(
     r"nothing (?:to|needs|has to|must)|no[- ]op\b|not needed|\b(?:stays?|remains?|kept|keeps?|harmless|unaffected)\b",
     re.IGNORECASE,
 )
-
+#: What begins a comment or a docstring: where there is none, the file need not be parsed.
+_MAY_SAY = re.compile(r"#|(?:^|:)\s*[rRuU]?[\"']", re.MULTILINE)
 
 #: What needs no undoing: it changes rows, the session, or what the server knows of a constraint that stays.
 _NO_CHANGE = (
@@ -59,7 +60,7 @@ def undone(revision: ReviewedRevision) -> Undone | None:
         return None
     if any(isinstance(action, act.Opaque) for step in (up, down) for _, action in step.actions()):
         return None
-    before, middle, after = inventories(up.before, up.after, down.after)
+    before, middle, after = there_and_back(revision)
     before = {**before, **dict.fromkeys(dropped_unseen(up, before))}
     again = frozenset(filter(None, (_makes(action) for _, action in down.actions())))
     left = [t for t in after if t not in before and t in middle and _is_made(t, up) and _key(t) not in again]
@@ -199,7 +200,7 @@ def explains(revision: ReviewedRevision) -> bool:
 
 def raises_on_purpose(revision: ReviewedRevision) -> bool:
     """Return whether `downgrade()` does nothing but raise."""
-    function = downgrade_function(revision)
+    function = downgrade_function(revision) if "raise" in revision.revision.source else None
     return function is not None and any(isinstance(node, ast.Raise) for node in function.body)
 
 
@@ -229,7 +230,8 @@ def downgrade_function(revision: ReviewedRevision) -> ast.FunctionDef | None:
 
 
 def _said_in_downgrade(revision: ReviewedRevision) -> str:
-    function = downgrade_function(revision)
+    _, found, rest = revision.revision.source.partition("def downgrade")
+    function = None if found and not _MAY_SAY.search(rest) else downgrade_function(revision)
     if function is None:
         return ""
     lines = revision.revision.source.splitlines()[function.lineno - 1 : function.end_lineno]

@@ -12,6 +12,8 @@ from handrail.model.revision import Revision
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _DATED = re.compile(r"^(?:\d{4}[-_]?\d{2}[-_]?\d{2}|\d{10,14})(?:[-_T]?\d{2,6})*[-_]+")
 _NUMBERED = re.compile(r"^v?\d+[-_]+", re.IGNORECASE)
+#: A docstring whose first line is plain to see, without parsing the file.
+_PLAIN_DOCSTRING = re.compile(r'"""([^"\\\t\n\r\f\v]*[^"\\\s][^"\\\t\n\r\f\v]*)\n')
 #: Titles that say nothing of the change: Alembic writes the first one where no message is given.
 NO_TITLE = frozenset({"empty message", "no message", "none", "${message}", "-", ".", "..."})
 
@@ -76,7 +78,12 @@ def title(revision: Revision) -> str:
 
 def _first_line(source: str) -> str:
     """Return the first line of the docstring, '' where it is the field `Purpose:`, which says why and not what."""
+    plain = _PLAIN_DOCSTRING.match(source)
+    line = plain[1].strip() if plain else _parsed_first_line(source)
+    return "" if re.match(r"\W*(?:purpose|impact|risk|rollback|testing)\W*:", line, re.IGNORECASE) else line
+
+
+def _parsed_first_line(source: str) -> str:
     tree = syntax(source)
     docstring = ast.get_docstring(tree, clean=False) or "" if tree else ""
-    line = inspect.cleandoc(docstring).partition("\n")[0].strip()
-    return "" if re.match(r"\W*(?:purpose|impact|risk|rollback|testing)\W*:", line, re.IGNORECASE) else line
+    return inspect.cleandoc(docstring).partition("\n")[0].strip()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handrail.model import action as act
 from handrail.model.action import UNKNOWN
-from handrail.model.hazards.inventory import Thing, inventories
+from handrail.model.hazards.inventory import Thing, there_and_back
 from handrail.model.hazards.reversal import dropped_unseen
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.replayed import bare
@@ -28,14 +29,13 @@ class Lost:
     refused: bool = False
 
 
-def lost(revision: ReviewedRevision) -> Iterator[Lost]:
-    """Yield what the rows lose on the way up and down; nothing of a function that was not read exactly."""
+@lru_cache(maxsize=1)  # several rules ask, one after the other
+def lost(revision: ReviewedRevision) -> tuple[Lost, ...]:
+    """Return what the rows lose on the way up and down; nothing of a function that was not read exactly."""
     up, down = revision.upgrade, revision.downgrade
     if up is None or down is None or not (up.read and down.read):
-        return
-    yield from _dropped_by_upgrade(up, down)
-    yield from _deleted_by_downgrade(up, down)
-    yield from _narrowed(up, down)
+        return ()
+    return (*_dropped_by_upgrade(revision, up, down), *_deleted_by_downgrade(up, down), *_narrowed(up, down))
 
 
 def thrown_away(step: ReviewedStep) -> Iterator[str]:
@@ -53,9 +53,9 @@ def thrown_away(step: ReviewedStep) -> Iterator[str]:
                 yield f"{verb.value} takes rows of {bare(table)}"
 
 
-def _dropped_by_upgrade(up: ReviewedStep, down: ReviewedStep) -> Iterator[Lost]:
+def _dropped_by_upgrade(revision: ReviewedRevision, up: ReviewedStep, down: ReviewedStep) -> Iterator[Lost]:
     """Yield columns and tables that upgrade drops, and downgrade makes again without their rows."""
-    before, middle, after = inventories(up.before, up.after, down.after)
+    before, middle, after = there_and_back(revision)
     for thing in (*before, *dropped_unseen(up, before)):
         if thing in middle or thing not in after or thing.kind not in {"table", "column"}:
             continue

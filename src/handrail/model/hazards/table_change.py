@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from handrail.model.action import (
     UNKNOWN,
@@ -41,8 +42,17 @@ _BY_VALUE = re.compile(rf'\(?(?:"?\w+"?\.)*"?(\w+)"? (?:= {_VALUE}|IN \({_VALUE}
 
 
 def changes(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, Action]]:
-    """Yield every action in the order sent; a table made anew is told as what changes in it, where it is renamed."""
+    """Return every action in the order sent; a table made anew is told as what changes in it, where it is renamed."""
+    return iter(_changes(step))
+
+
+@lru_cache(maxsize=2)  # most rules ask, one after the other
+def _changes(step: ReviewedStep) -> tuple[tuple[ReviewedStatement, Action], ...]:
     remade = _remade(step)
+    return tuple(_told(step, remade) if remade else step.actions())
+
+
+def _told(step: ReviewedStep, remade: Mapping[str, str]) -> Iterator[tuple[ReviewedStatement, Action]]:
     starts = {action.table: statement.before for statement, action in step.actions() if isinstance(action, CreateTable)}
     for statement, action in step.actions():
         match action:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from handrail.model import action as act
 from handrail.model.replayed import bare
@@ -26,6 +27,7 @@ def only_joins(revision: ReviewedRevision) -> bool:
     return len(revision.revision.parents) != 1 and does_nothing(revision.upgrade)
 
 
+@lru_cache(maxsize=2)  # several rules ask, one after the other
 def tables(step: ReviewedStep) -> frozenset[str]:
     """Return the tables that it alters, makes, drops or writes, without their schemas; '' is never among them."""
     named = {operation.table or "" for operation in step.operations}
@@ -44,6 +46,7 @@ def tables(step: ReviewedStep) -> frozenset[str]:
     return frozenset(plain - {""})
 
 
+@lru_cache(maxsize=2)  # see tables
 def names(step: ReviewedStep) -> frozenset[str]:
     """Return the names of all that it touches: tables, columns, constraints, indexes, types, views."""
     found = set(tables(step)) | {operation.subject or "" for operation in step.operations}
@@ -73,6 +76,7 @@ def _inside(action: act.Action) -> Iterator[str]:
                     yield value
 
 
+@lru_cache(maxsize=256)  # the same names, in revision after revision
 def words(text: str) -> frozenset[str]:
     """Return the words of a text or a name, in lower case and without an s of the plural."""
     return frozenset(_singular(word.lower()) for word in _WORD.findall(_CAMEL.sub(" ", text)))
