@@ -102,7 +102,7 @@ def test_a_batch_that_makes_a_table_anew_leaves_it_as_old_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("DO $$ BEGIN END $$", act.Opaque),
+        ("DO $$ BEGIN EXECUTE concat('DROP TABLE ', 'users'); END $$", act.Opaque),
         ("SELECT my_function()", act.Opaque),
         ("not sql at all", act.Opaque),
         ("UPDATE users SET a = 1", act.WriteRows),
@@ -133,3 +133,45 @@ def test_enums_are_followed() -> None:
     )
     assert state.enums["mood"] == ("blue", "ok", "happy")
     assert "mood" not in after("postgresql", "CREATE TYPE mood AS ENUM ('a')", "DROP TYPE mood").enums
+
+
+def test_what_stands_in_a_do_block_is_read_as_if_it_stood_alone() -> None:
+    read = for_name("postgresql").actions.actions
+    block = "DO $$ BEGIN ALTER TABLE users DROP COLUMN bio; EXECUTE 'DROP TABLE teams'; END $$"
+    assert read(block) == (*read("ALTER TABLE users DROP COLUMN bio"), *read("DROP TABLE teams"))
+
+
+def test_what_a_do_block_makes_unless_it_is_there_is_made_if_not_exists() -> None:
+    state = after(
+        "postgresql",
+        "CREATE TABLE users (id integer)",
+        "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_attribute WHERE attname = 'nick') THEN"
+        " ALTER TABLE users ADD COLUMN nick text; END IF; END $$",
+        "DO $$ BEGIN CREATE TYPE mood AS ENUM ('ok'); EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+    )
+    assert state.certain
+    assert state.column("users", "nick") is not None
+    assert state.enums["mood"] == ("ok",)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'users'); END $$",
+        "DO LANGUAGE plpython3u $$ plpy.execute('DROP TABLE users') $$",
+        "DO $$ BEGIN IF 1 THEN $$",
+        "COPY users FROM PROGRAM 'curl https://example.org'",
+    ],
+)
+def test_what_may_be_any_statement_is_told_as_such(block: str) -> None:
+    told = for_name("postgresql").actions.actions(block)
+    assert [action.anything for action in told if isinstance(action, act.Opaque)] == [True]
+
+
+def test_an_update_that_sets_what_is_there_is_a_touch() -> None:
+    read = for_name("postgresql").actions.actions
+    touches = ['UPDATE users SET name = name, "Age" = "Age"', "UPDATE users SET name = lower(name)"]
+    assert [action.touch for sql in touches for action in read(sql) if isinstance(action, act.WriteRows)] == [
+        True,
+        False,
+    ]

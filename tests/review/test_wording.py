@@ -23,3 +23,18 @@ def test_a_header_is_quoted_in_its_own_words() -> None:
         "column users.bio is dropped"
         in one("told: Drop the bio and say that nothing is lost", "hdr-impact-mismatch").what
     )
+
+
+def test_what_downgrade_forgets_is_told_as_the_line_to_write() -> None:
+    assert 'op.drop_column("teams", "motto")' in one("inverses: Add a motto and a crest", "sym-missing-op").fix
+    forgotten = one("inverses: Replace a constraint and forget it", "sym-missing-op").fix
+    assert "op.create_check_constraint('ck_users_age', \"users\", 'age > 0')" in forgotten
+
+
+def test_a_constraint_dropped_without_its_name_is_given_the_one_that_upgrade_gave_it() -> None:
+    told = one("inverses: Keep goals honest", "fail-unnamed-constraint").fix
+    assert told == 'op.drop_constraint("ck_players_goals", "players")'
+    assert (
+        'batch.drop_constraint("fk_matches_home_id")'
+        in one("lite: Drop a key that has no name", "fail-unnamed-constraint").fix
+    )

@@ -18,11 +18,12 @@ from handrail.history import dialect, ignoring
 from handrail.history.graph import Graph, whole
 from handrail.history.memory import Memory, digest
 from handrail.host.cache import NO_CACHE, Cache
-from handrail.model.action import UNKNOWN, Unknown
+from handrail.model.action import UNKNOWN, Opaque, Unknown
 from handrail.model.demand import COUNTING_LIMIT_S
 from handrail.model.finding import Finding
 from handrail.model.hazards.demands import demands
 from handrail.model.hazards.weighing import Known, weighed
+from handrail.model.operation import Reading
 from handrail.model.portrait import Portrait
 from handrail.model.review import Coverage, EngineChoice, Judged, Review, ReviewedDatabase
 from handrail.model.reviewed import GraphProblem, ReviewedGraph, ReviewedRevision
@@ -308,9 +309,12 @@ def _revisions(graph: Graph, read: Read, marks: Marks) -> Iterator[ReviewedRevis
 
 def _coverage(revision: ReviewedRevision, engine: str) -> Iterator[Coverage]:
     for step in revision.steps:
-        yield Coverage(
-            revision=revision.id, direction=step.direction, engine=engine, reading=step.reading, reason=step.reason
-        )
+        reading, reason = step.reading, step.reason
+        opaque = next(((s.place, a.reason) for s, a in step.actions() if isinstance(a, Opaque) and a.anything), None)
+        if reading is Reading.EXACT and opaque is not None:
+            place, why = opaque
+            reading, reason = Reading.DATA_DEPENDENT, f"line {place.line}: {why}" if place else why
+        yield Coverage(revision=revision.id, direction=step.direction, engine=engine, reading=reading, reason=reason)
 
 
 def _graph(graph: Graph, selection: Selection) -> ReviewedGraph:

@@ -182,6 +182,7 @@ class AddConstraint:
 
     table: str
     constraint: ConstraintSpec
+    if_not_exists: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,7 @@ class CreateEnum:
 
     name: str
     values: tuple[str, ...]
+    if_not_exists: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +330,7 @@ class WriteRows:
 
     `where` is the condition as SQL, '' where there is none. `columns` are those it sets, () where it names none.
     `reads` are the other tables that it takes rows or values from. `cascade` belongs to TRUNCATE.
+    `touch` is an UPDATE that gives columns the values they have, for a trigger to see.
     """
 
     verb: Verb
@@ -336,6 +339,7 @@ class WriteRows:
     columns: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     cascade: bool = False
+    touch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,9 +380,10 @@ class Other:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opaque:
-    """What could not be read: a DO block, a call, SQL that does not parse. It may do anything."""
+    """What could not be read: SQL made at run time, a call. `anything`: not one routine, but any statement."""
 
     reason: str
+    anything: bool = False
 
 
 OnTables = CreateTable | DropTable | RenameTable

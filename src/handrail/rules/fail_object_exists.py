@@ -63,10 +63,10 @@ def _twice(before: Replayed, action: Action) -> str:
             there = known.index(index.name) if known else None
             chosen = there is not None and (there.columns == index.columns or not _made_up(table, index))
             return f"index {index.name} of {table}" if chosen else ""
-        case AddConstraint(table=table, constraint=constraint) if constraint.name:
+        case AddConstraint(table=table, constraint=constraint, if_not_exists=False) if constraint.name:
             known = before.table(table)
             return f"constraint {constraint.name} of {table}" if known and known.constraint(constraint.name) else ""
-        case CreateEnum(name=name):
+        case CreateEnum(name=name, if_not_exists=False):
             return f"type {name}" if bare(name) in before.enums else ""
         case CreateObject(kind="view" | "materialized view" as kind, name=name, replaces=False):
             return f"{kind} {name}" if (kind, bare(name)) in before.objects else ""

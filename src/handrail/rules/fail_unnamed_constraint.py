@@ -12,6 +12,7 @@ metadata names all of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
@@ -19,20 +20,33 @@ from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
+_MAKES = re.compile(r"create_(?:unique_constraint|check_constraint|foreign_key|primary_key|exclude_constraint)")
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each constraint that is dropped without a name."""
     for step in revision.steps:
         for operation in step.operations:
             if operation.name == "drop_constraint" and operation.subject is None:
                 table = operation.table or "the table"
+                name = _made(revision, table) or "<its name in the database>"
+                line = f'op.drop_constraint("{name}", "{table}")'
+                if facts.engine == "sqlite":
+                    line = f'with op.batch_alter_table("{table}") as batch:\n    batch.drop_constraint("{name}")'
                 yield RULE.at(
                     step,
                     operation,
                     what=f"a constraint of {table} is dropped without its name; {step.direction.value}() fails here",
                     why="DROP CONSTRAINT needs a name, and none is given",
-                    fix=f'op.drop_constraint("<name of the constraint>", "{table}") with the name the database shows',
+                    fix=line,
                 )
+
+
+def _made(revision: ReviewedRevision, table: str) -> str:
+    """Return the name of the one constraint that upgrade gives that table, '' where there is none or several."""
+    operations = revision.upgrade.operations if revision.upgrade else ()
+    names = [o.subject for o in operations if o.table == table and o.subject and _MAKES.fullmatch(o.name)]
+    return names[0] if len(names) == 1 else ""
 
 
 RULE = Rule(

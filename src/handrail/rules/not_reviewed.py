@@ -3,9 +3,11 @@
 What happens: running the function on a database that executes nothing did not come to an end, or what it does depends
 on what it finds in the database. What was not read was not reviewed, and nothing is said of it.
 
-Why: it reads rows and goes on by them, opens a connection, file or process of its own, loops, or fails.
+Why: it reads rows and goes on by them, opens a connection, file or process of its own, loops, or fails. Or it asks the
+environment, the clock or a file which way to go, and only one way was read.
 
 The safe way: keep reads of the database out of schema changes; split what depends on data into a revision of its own.
+In a DO block write statements, not EXECUTE of a text that is put together.
 Where the reading is right and the code cannot be otherwise, say so: `# handrail: ignore[not-reviewed] why`.
 """
 
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from handrail.model.action import Opaque
 from handrail.model.finding import Finding
 from handrail.model.hazards.reversal import is_missing, raises_on_purpose
+from handrail.model.hazards.surroundings import choices
 from handrail.model.operation import Reading
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.revision import Direction
@@ -28,6 +31,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     for step in revision.steps:
         if step.reading is not Reading.EXACT and not _told_elsewhere(revision, step):
             yield _unread(revision, step, facts)
+        if step.reading is not Reading.FAILED:
+            yield from _one_way(revision, step)
         for statement, action in step.actions():
             if isinstance(action, Opaque):
                 yield RULE.at(
@@ -37,9 +42,22 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                     why="it may do anything; what it does is not in the schema that later findings rest on",
                     fix="write it as plain statements, or review it by hand and say so: "
                     f"# handrail: ignore[{RULE.name}] what it does",
-                    severity=Severity.NOTE,
-                    confidence=Confidence.LOW,
+                    severity=None if action.anything and not facts.engine_assumed else Severity.NOTE,
+                    confidence=Confidence.HIGH if action.anything else Confidence.LOW,
                 )
+
+
+def _one_way(revision: ReviewedRevision, step: ReviewedStep) -> Iterator[Finding]:
+    """Yield where only the way was read that the function takes here and now."""
+    for choice in choices(revision, step.direction):
+        yield RULE.at(
+            step,
+            revision.line(choice.line),
+            what=f"{step.direction.value}() was reviewed in part: what it does depends on {choice.by}",
+            why="only the way that it takes here and now was read; databases under one revision become different",
+            fix="do the same everywhere, and let the application choose by its settings; "
+            f"or review both ways by hand and say so: # handrail: ignore[{RULE.name}] what each does",
+        )
 
 
 def _told_elsewhere(revision: ReviewedRevision, step: ReviewedStep) -> bool:
@@ -66,6 +84,8 @@ def _unread(revision: ReviewedRevision, step: ReviewedStep, facts: RuleFacts) ->
     )
 
 
+_PG = frozenset({"postgresql"})
+
 RULE = Rule(
     name="not-reviewed",
     severity=Severity.WARNING,
@@ -76,9 +96,26 @@ RULE = Rule(
         Example(body='raise RuntimeError("not here")', flagged=True, fails=True),
         Example(body="import subprocess\nsubprocess.run(['true'])", flagged=True),
         Example(body="while True:\n    pass", flagged=True, not_run="it never ends"),
-        Example(body='op.execute("DO $$ BEGIN END $$")', flagged=True, engines=frozenset({"postgresql"})),
+        Example(body='op.execute("DO $$ BEGIN EXECUTE concat(1); END $$")', flagged=True, engines=_PG, fails=True),
+        Example(body='op.execute("DO $$ BEGIN END $$")', flagged=False, engines=_PG),
         Example(body='op.create_table("teams", sa.Column("id", sa.Integer, primary_key=True))', flagged=False),
         Example(body='print("hello")', flagged=False),
+        Example(
+            body="""
+            import os
+            if os.environ.get("APP_ENV") == "production":
+                op.execute("DROP TABLE teams")
+            """,
+            flagged=True,
+        ),
+        Example(
+            body="""
+            import os
+            if op.get_bind().dialect.name == "oracle":
+                op.execute("DROP TABLE " + os.environ["OLD"])
+            """,
+            flagged=False,
+        ),
         Example(
             given=("CREATE TABLE users (id integer PRIMARY KEY)",),
             body='op.add_column("users", sa.Column("email", sa.Text))',

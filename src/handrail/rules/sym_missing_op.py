@@ -14,31 +14,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
-from handrail.model.hazards.inventory import Thing
+from handrail.model.hazards.inventory import Thing, inventories
 from handrail.model.hazards.reversal import misnamed, undone
+from handrail.model.hazards.undoing import dropping, making, setting_back
 from handrail.model.hazards.unseen import left
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each thing that is left over, not back, or still altered."""
     found = undone(revision)
     up, down = revision.upgrade, revision.downgrade
     if found is None or up is None or down is None:
         return
     elsewhere = {(t.kind, t.table) for t in (*found.taken, *found.made)}
+    before, middle = inventories(up.before, up.after)
+    in_batch = facts.engine == "sqlite"
     meant = {thing for _, _, thing in misnamed(revision, found)}
     for thing in found.left:
         if thing.kind != "enum" and thing not in meant and (thing.kind, thing.table) not in elsewhere:
             yield _finding(
-                revision, f"downgrade() leaves {thing}, which upgrade() makes", f"drop the {thing} in downgrade()"
+                revision,
+                f"downgrade() leaves {thing}, which upgrade() makes",
+                dropping(thing, middle.get(thing), in_batch=in_batch),
             )
     for thing in found.lost:
         if (thing.kind, thing.table) not in elsewhere and not _is_made_up(thing):
             yield _finding(
-                revision, f"downgrade() does not bring {thing} back", f"make the {thing} again in downgrade()"
+                revision,
+                f"downgrade() does not bring {thing} back",
+                making(thing, before.get(thing), in_batch=in_batch),
             )
     for thing, attribute, untouched in found.changed:
         if untouched:
@@ -46,11 +53,11 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 revision,
                 f"downgrade() leaves the {attribute.name} of {thing} as upgrade() makes it: {attribute.now},"
                 f" not {attribute.was}",
-                f"set it back to {attribute.was} in downgrade()",
+                setting_back(thing, attribute, in_batch=facts.engine != "postgresql"),
             )
 
     for one in left(up, down):
-        yield _finding(revision, f"downgrade() {one.what}", f"{one.fix} in downgrade()")
+        yield _finding(revision, f"downgrade() {one.what}", one.fix)
 
 
 def _is_made_up(thing: Thing) -> bool:
@@ -63,7 +70,7 @@ def _finding(revision: ReviewedRevision, what: str, fix: str) -> Finding:
         line=revision.revision.downgrade_line or 1,
         what=what,
         why="after a rollback the schema is not the one before, and applying the revision again may fail",
-        fix=fix,
+        fix=f"in downgrade():\n{fix}",
     )
 
 

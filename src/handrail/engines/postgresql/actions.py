@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 
-from handrail.engines.postgresql import specs
+from handrail.engines.postgresql import blocks, specs
 from handrail.engines.postgresql.actions_alter import alter_table
 from handrail.engines.postgresql.functions import calls_unknown
 from handrail.engines.postgresql.lock_modes import MODES
@@ -49,7 +49,7 @@ def actions(sql: str) -> tuple[Action, ...]:
     """Return every action of the text in order; Opaque for what cannot be read or runs code that is not known."""
     nodes = statements(sql)
     if nodes is None:
-        return (act.Opaque(reason="it does not parse as PostgreSQL's SQL"),)
+        return (act.Opaque(reason="it does not parse as PostgreSQL's SQL", anything=True),)
     return tuple(found for node in nodes for found in _actions(node))
 
 
@@ -57,12 +57,26 @@ def _actions(node: Node) -> Iterator[Action]:
     read = _READERS.get(kind_of(node))
     if read is not None:
         yield from read(node)
-    elif kind_of(node) == "DoStmt":
-        yield act.Opaque(reason="it is a DO block")
     elif kind_of(node) == "CallStmt":
         yield act.Opaque(reason="it calls a procedure")
     else:
         yield act.Other(what=_words(kind_of(node)))
+
+
+def _block(node: Node) -> Iterator[Action]:
+    """Yield what stands in a DO block, and what cannot be read of it."""
+    for part in blocks.inside(node):
+        match part:
+            case blocks.Unread(reason=reason, anything=anything):
+                yield act.Opaque(reason=reason, anything=anything)
+            case blocks.Inside(sql=sql, guarded=guarded):
+                yield from map(_unless_done, actions(sql)) if guarded else actions(sql)
+
+
+def _unless_done(action: Action) -> Action:
+    """Return the action as one that does nothing where it was done before."""
+    known = {field.name for field in fields(action)} & {"if_not_exists", "if_exists", "replaces"}
+    return replace(action, **dict.fromkeys(known, True))  # type: ignore[arg-type]  # all three are bool
 
 
 def _words(kind: str) -> str:
@@ -274,6 +288,7 @@ def _one_write(node: Node) -> Action:
         where=specs.expression(node.where_clause) if where else "",
         columns=tuple(target.name for target in map(unwrap, sets)),
         reads=others,
+        touch=verb is Verb.UPDATE and all(specs.expression(t.val).strip('"') == t.name for t in map(unwrap, sets)),
     )
 
 
@@ -329,6 +344,17 @@ def _of_table(what: str) -> Callable[[Node], Iterator[Action]]:
     return read
 
 
+def _copy(node: Node) -> Iterator[Action]:
+    if node.is_from:
+        yield act.WriteRows(verb=Verb.INSERT, table=relation(node.relation), columns=tuple(strings(node.attlist)))
+    else:
+        yield act.Other(what="COPY", table=relation(node.relation))
+    if node.is_program:
+        yield act.Opaque(reason="it runs a program on the server's machine", anything=True)
+    elif node.filename:
+        yield act.Opaque(reason="it copies a file of the server's machine")
+
+
 def _refresh(node: Node) -> Iterator[Action]:
     what = "REFRESH MATERIALIZED VIEW CONCURRENTLY" if node.concurrent else "REFRESH MATERIALIZED VIEW"
     yield act.Other(what=what, table=relation(node.relation))
@@ -340,7 +366,7 @@ _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "AlterTableStmt": alter_table,
     "ClusterStmt": _of_table("CLUSTER"),
     "CompositeTypeStmt": _made("type", lambda node: relation(node.typevar)),
-    "CopyStmt": _of_table("COPY"),
+    "CopyStmt": _copy,
     "CreateDomainStmt": _made("domain", lambda node: _name(strings(node.domainname))),
     "CreateEnumStmt": _enum,
     "CreateExtensionStmt": _made("extension", lambda node: str(node.extname)),
@@ -351,6 +377,7 @@ _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "CreateTableAsStmt": _create_as,
     "CreateTrigStmt": _trigger,
     "DeleteStmt": _write,
+    "DoStmt": _block,
     "DropStmt": _drop,
     "IndexStmt": _index,
     "InsertStmt": _write,

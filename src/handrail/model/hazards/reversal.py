@@ -186,7 +186,7 @@ def overwritten(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.Wri
     for statement, action in step.actions():
         if not isinstance(action, act.WriteRows) or bare(action.table).startswith("_alembic_tmp_"):
             continue
-        if statement.creates(action.table):
+        if statement.creates(action.table) or action.touch:
             continue
         own = action.columns and all(statement.adds(action.table, column) for column in action.columns)
         if not (own and action.verb is act.Verb.UPDATE):
