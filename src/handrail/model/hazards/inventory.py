@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
-from handrail.model.replayed import Replayed, ReplayedTable
+from handrail.model.replayed import Replayed
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import ConstraintKind
 
 _CAST = re.compile(r"::[\w .]+(?:\(\d+(?:, *\d+)*\))?(?:\[\])?")

@@ -44,6 +44,18 @@ def tables(step: ReviewedStep) -> frozenset[str]:
     return frozenset(plain - {""})
 
 
+def referred(step: ReviewedStep) -> frozenset[str]:
+    """Return the tables, without their schemas, that foreign keys it makes point at."""
+    found: set[str] = set()
+    for _, action in step.actions():
+        match action:
+            case act.CreateTable(constraints=made) | act.AddColumn(constraints=made):
+                found |= {constraint.referenced_table for constraint in made}
+            case act.AddConstraint(constraint=constraint):
+                found.add(constraint.referenced_table)
+    return frozenset(bare(name).rpartition(".")[2] for name in found - {""})
+
+
 def names(step: ReviewedStep) -> frozenset[str]:
     """Return the names of all that it touches: tables, columns, constraints, indexes, types, views."""
     found = set(tables(step)) | {operation.subject or "" for operation in step.operations}
