@@ -33,7 +33,12 @@ def _line(statement: ReviewedStatement, action: CreateIndex) -> str:
             f'op.create_index("{index.name}", {quoted}, {listed(index.columns)}{unique}{schema},'
             " postgresql_concurrently=True)"
         )
-    return send(_START.sub(lambda start: f"{start[0]} CONCURRENTLY", sql, count=1))
+    return send(_START.sub(_with_word, sql, count=1))
+
+
+def _with_word(start: re.Match[str]) -> str:
+    word = "concurrently" if start[0].islower() else "CONCURRENTLY"
+    return f"{start[0]} {word}"
 
 
 def _by_partition(statement: ReviewedStatement, action: CreateIndex) -> str:
