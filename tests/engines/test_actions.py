@@ -124,6 +124,44 @@ def test_a_query_does_nothing() -> None:
     assert for_name("sqlite").actions.actions("SELECT id FROM users") == ()
 
 
+def test_what_a_do_block_may_do_or_leave_is_read_and_the_rest_of_it_stays_unknown() -> None:
+    block = """DO LANGUAGE plpgsql $$ DECLARE n int; BEGIN
+        SELECT count(*) INTO n FROM users;
+        IF n > 0 THEN ALTER TABLE users DROP COLUMN age; ELSE EXECUTE 'DROP TABLE users'; END IF;
+        EXECUTE format('DROP TABLE %I', n);
+    EXCEPTION WHEN undefined_column THEN NULL; END $$"""
+    choice, column, table, made = for_name("postgresql").actions.actions(block)
+    assert (column, table) == (
+        act.DropColumn(table="users", column="age", if_exists=True),
+        act.DropTable(table="users", if_exists=True),
+    )
+    assert [one.anything for one in (choice, made) if isinstance(one, act.Opaque)] == [False, True]
+
+
+@pytest.mark.parametrize("sql", ["DO LANGUAGE plpython3u $$ DROP TABLE users $$", "DO $$ BEGIN DROP TABLE users $$"])
+def test_a_do_block_that_cannot_be_read_may_do_anything(sql: str) -> None:
+    assert [type(action) for action in for_name("postgresql").actions.actions(sql)] == [act.Opaque]
+
+
+def test_partitions_go_with_their_table() -> None:
+    made = (
+        "CREATE TABLE logs (day date) PARTITION BY RANGE (day, (lower(kind)))",
+        "CREATE TABLE logs_1 PARTITION OF logs DEFAULT PARTITION BY LIST (day)",
+        "CREATE TABLE logs_1_1 PARTITION OF logs_1 DEFAULT",
+        "CREATE TABLE heirs () INHERITS (logs)",
+    )
+    logs = after("postgresql", *made).table("logs")
+    assert logs is not None
+    assert logs.partition_by == ("day", "lower(kind)")
+    assert set(after("postgresql", *made, "DROP TABLE logs").tables) == {"heirs"}
+
+
+def test_the_indexes_of_a_materialized_view_go_with_it() -> None:
+    made = ("CREATE MATERIALIZED VIEW totals AS SELECT 1 AS n", "CREATE INDEX ix ON totals (n)")
+    assert after("postgresql", *made).table_of_index("ix") is not None
+    assert after("postgresql", *made, "DROP MATERIALIZED VIEW totals").table_of_index("ix") is None
+
+
 def test_enums_are_followed() -> None:
     state = after(
         "postgresql",

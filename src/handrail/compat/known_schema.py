@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec, Opaque, Other
 from handrail.model.operation import Reading
-from handrail.model.replayed import Replayed, ReplayedTable, bare
+from handrail.model.replayed import Replayed, bare
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStep
 from handrail.model.schema import Constraint, Snapshot, Table
 

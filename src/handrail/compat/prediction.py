@@ -14,7 +14,7 @@ from handrail.compat.known_schema import KnownSchema
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec
 from handrail.model.contract import ContractColumn, ContractTable, ContractType, Family, Source
 from handrail.model.matrix import Result, Trial
-from handrail.model.replayed import ReplayedTable
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import ConstraintKind
 
 Keys = frozenset[tuple[str, ...]]

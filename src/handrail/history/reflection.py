@@ -16,7 +16,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from handrail.model.replayed import Replayed, ReplayedTable, bare
+from handrail.model.replayed import Replayed, bare
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import ConstraintKind
 
 if TYPE_CHECKING:

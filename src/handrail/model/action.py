@@ -80,7 +80,10 @@ class IndexSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTable:
-    """CREATE TABLE. `from_query` marks CREATE TABLE AS, whose columns are not known; `like` a table it copies."""
+    """CREATE TABLE. `from_query` marks CREATE TABLE AS, whose columns are not known; `like` a table it copies.
+
+    `partition_by` are the columns, and as their SQL the expressions, that say into which partition a row goes.
+    """
 
     table: str
     columns: tuple[ColumnSpec, ...] = ()
@@ -91,6 +94,7 @@ class CreateTable:
     from_query: bool = False
     like: str = ""
     partition_of: str = ""
+    partition_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,11 +218,12 @@ class ValidateConstraint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateIndex:
-    """CREATE INDEX."""
+    """CREATE INDEX. `only` is ON ONLY: of a partitioned table without its partitions."""
 
     table: str
     index: IndexSpec
     concurrently: bool = False
+    only: bool = False
     if_not_exists: bool = False
 
 
@@ -283,7 +288,7 @@ class CreateObject:
     """Anything else that is made: `kind` is `view`, `materialized view`, `trigger`, `function`, `schema`, `type` ...
 
     `table` is the trigger's, or '' where it belongs to none. `reads` are the tables that a view's query names,
-    `definition` the words of that query or of a function's body.
+    `definition` the words of that query or of a function's body. `columns` are those a view shows, () where not known.
     """
 
     kind: str
@@ -292,6 +297,7 @@ class CreateObject:
     replaces: bool = False
     reads: tuple[str, ...] = ()
     definition: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,7 +377,7 @@ class Other:
     """Anything understood that has no class of its own here.
 
     `what` is the statement's name in upper case (`VACUUM FULL`, `CLUSTER`, `ATTACH PARTITION`, `CREATE EXTENSION`),
-    `table` the one that it names, '' for none.
+    `table` the one, or the sequence, that it names, '' for none.
     """
 
     what: str

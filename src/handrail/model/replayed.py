@@ -11,49 +11,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN, Action, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
-from handrail.model.constraint import about, meant
+from handrail.model.action import Action, ColumnSpec, ConstraintSpec
+from handrail.model.replayed_table import ReplayedTable, with_column, with_constraint, without_column
 from handrail.model.schema import ConstraintKind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayedTable:
-    """One table. `created_in` is the revision that made it, '' where that was not seen.
-
-    `complete` is whether all of it was seen being made. `added` maps columns to the revision that added them,
-    those of the CREATE included.
-    """
-
-    name: str
-    columns: tuple[ColumnSpec, ...] = ()
-    constraints: tuple[ConstraintSpec, ...] = ()
-    indexes: tuple[IndexSpec, ...] = ()
-    complete: bool = True
-    created_in: str = ""
-    temporary: bool = False
-    added: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    def column(self, name: str) -> ColumnSpec | None:
-        """Return the column of that name, None where none is known."""
-        return next((c for c in self.columns if c.name == name), None)
-
-    def constraint(self, name: str) -> ConstraintSpec | None:
-        """Return the constraint of that name, None where none is known."""
-        return next((c for c in self.constraints if c.name == name), None)
-
-    def index(self, name: str) -> IndexSpec | None:
-        """Return the index of that name, None where none is known."""
-        return next((i for i in self.indexes if i.name == name), None)
-
-    @property
-    def primary_key(self) -> tuple[str, ...]:
-        """The columns of the primary key, () where none is known."""
-        return next((c.columns for c in self.constraints if c.kind is ConstraintKind.PRIMARY_KEY), ())
-
-    @property
-    def foreign_keys(self) -> tuple[ConstraintSpec, ...]:
-        """The foreign keys that are known."""
-        return tuple(c for c in self.constraints if c.kind is ConstraintKind.FOREIGN_KEY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +30,7 @@ class Replayed:
     objects: Mapping[tuple[str, str], act.CreateObject] = field(default_factory=lambda: MappingProxyType({}))
     dropped: Mapping[tuple[str, str], tuple[ColumnSpec, str]] = field(default_factory=lambda: MappingProxyType({}))
     gone: Mapping[str, ReplayedTable] = field(default_factory=lambda: MappingProxyType({}))
+    built: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     certain: bool = True
 
     def table(self, name: str) -> ReplayedTable | None:
@@ -126,7 +87,7 @@ def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
         case act.CreateEnum() | act.AddEnumValue() | act.RenameEnumValue():
             return _enums(state, action)
         case act.CreateObject() | act.DropObject() | act.RenameObject():
-            return _objects(state, action)
+            return _objects(state, action, revision)
         case act.DropIndex() | act.RenameIndex():
             return _index(state, action)
         case act.Opaque():
@@ -170,7 +131,9 @@ def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.Renam
                 tables[name] = _created(state, action, revision)
         case act.DropTable():
             gone[name] = tables.pop(name, ReplayedTable(name=name, complete=False))
-            objects = {key: made for key, made in objects.items() if bare(made.table) != name}
+            for partition in _partitions(tables, name):
+                gone[partition] = tables.pop(partition)
+            objects = {key: made for key, made in objects.items() if bare(made.table) not in {name, *gone}}
         case act.RenameTable(new_name=new):
             old = tables.pop(name, ReplayedTable(name=name, complete=False))
             tables[bare(new)] = _recreated(old, gone.get(bare(new)), bare(new))
@@ -182,6 +145,13 @@ def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.Renam
     return replace(
         state, tables=MappingProxyType(tables), gone=MappingProxyType(gone), objects=MappingProxyType(objects)
     )
+
+
+def _partitions(tables: Mapping[str, ReplayedTable], name: str) -> Iterator[str]:
+    """Yield the partitions of that table and theirs, which go with it."""
+    for partition in [key for key, table in tables.items() if table.partition_of == name]:
+        yield from _partitions(tables, partition)
+        yield partition
 
 
 def _recreated(table: ReplayedTable, former: ReplayedTable | None, name: str) -> ReplayedTable:
@@ -218,6 +188,8 @@ def _created(state: Replayed, action: act.CreateTable, revision: str) -> Replaye
         complete=not unknown,
         created_in=revision,
         temporary=action.temporary,
+        partition_of=bare(action.partition_of),
+        partition_by=action.partition_by,
         added=MappingProxyType({c.name: revision for c in columns}),
     )
 
@@ -236,14 +208,18 @@ def _enums(state: Replayed, action: act.CreateEnum | act.AddEnumValue | act.Rena
     return replace(state, enums=MappingProxyType(enums))
 
 
-def _objects(state: Replayed, action: act.CreateObject | act.DropObject | act.RenameObject) -> Replayed:
-    objects, enums = dict(state.objects), dict(state.enums)
+def _objects(state: Replayed, action: act.CreateObject | act.DropObject | act.RenameObject, revision: str) -> Replayed:
+    objects, enums, built, tables = dict(state.objects), dict(state.enums), dict(state.built), dict(state.tables)
     key = (action.kind, bare(action.name))
     match action:
         case act.CreateObject():
             objects[key] = action
+            if action.kind == "materialized view":
+                built[key[1]] = revision
         case act.DropObject(kind=kind):
             objects.pop(key, None)
+            if built.pop(key[1], None) is not None:
+                tables.pop(key[1], None)  # what was kept there are its indexes
             if kind == "type":
                 enums.pop(bare(action.name), None)
         case act.RenameObject(kind=kind, new_name=new):
@@ -251,7 +227,13 @@ def _objects(state: Replayed, action: act.CreateObject | act.DropObject | act.Re
                 objects[kind, new] = replace(objects.pop(key), name=new)
             if kind == "type" and key[1] in enums:
                 enums[new] = enums.pop(key[1])
-    return replace(state, objects=MappingProxyType(objects), enums=MappingProxyType(enums))
+    return replace(
+        state,
+        objects=MappingProxyType(objects),
+        enums=MappingProxyType(enums),
+        built=MappingProxyType(built),
+        tables=MappingProxyType(tables),
+    )
 
 
 def _with(state: Replayed, table: ReplayedTable | None) -> Replayed:
@@ -268,7 +250,7 @@ def _in_table(state: Replayed, action: Action, revision: str) -> Replayed:
         case act.DropColumn(column=column):
             known = table.column(column) or ColumnSpec(name=column)
             gone = MappingProxyType({**state.dropped, (name, column): (known, revision)})
-            return _with(replace(state, dropped=gone), _without_column(table, column))
+            return _with(replace(state, dropped=gone), without_column(table, column))
         case (
             act.AddColumn()
             | act.RenameColumn()
@@ -277,113 +259,10 @@ def _in_table(state: Replayed, action: Action, revision: str) -> Replayed:
             | act.AlterDefault()
             | act.RedefineColumn()
         ):
-            return _with(state, _column(table, action, revision))
+            return _with(state, with_column(table, action, revision))
         case act.CreateIndex(index=index, if_not_exists=lenient):
             if lenient and index.name and table.index(index.name):
                 return state
             return _with(state, replace(table, indexes=(*table.indexes, index)))
         case _:
-            return _with(state, _constraint(table, action))
-
-
-def _column(
-    table: ReplayedTable,
-    action: act.AddColumn
-    | act.RenameColumn
-    | act.AlterType
-    | act.AlterNullable
-    | act.AlterDefault
-    | act.RedefineColumn,
-    revision: str,
-) -> ReplayedTable:
-    match action:
-        case act.AddColumn(column=column):
-            if table.column(column.name):
-                return table
-            return replace(
-                table,
-                columns=(*table.columns, column),
-                constraints=(*table.constraints, *action.constraints),
-                added=MappingProxyType({**table.added, column.name: revision}),
-            )
-        case act.RenameColumn(column=old, new_name=new):
-            return _renamed(table, old, new)
-        case act.AlterType(column=name, type=type_):
-            return _altered(table, name, type_=type_)
-        case act.AlterNullable(column=name, nullable=nullable):
-            return _altered(table, name, nullable=nullable)
-        case act.AlterDefault(column=name, default=default):
-            return _altered(table, name, default=default)
-        case act.RedefineColumn(column=name, new=new):
-            if new.name != name:
-                table = _renamed(table, name, new.name)
-            columns = tuple(new if c.name == new.name else c for c in table.columns)
-            known = table.column(new.name) is not None
-            return replace(table, columns=columns if known else (*columns, new))
-
-
-def _altered(
-    table: ReplayedTable,
-    name: str,
-    *,
-    type_: str | None = None,
-    nullable: bool | None = None,
-    default: str | Unknown | None = UNKNOWN,
-) -> ReplayedTable:
-    known = table.column(name)
-    changed = known or ColumnSpec(name=name)
-    if type_ is not None:
-        changed = replace(changed, type=type_)
-    if nullable is not None:
-        changed = replace(changed, nullable=nullable)
-    if default is not UNKNOWN:
-        changed = replace(changed, default=default)
-    if known is None:
-        return replace(table, columns=(*table.columns, changed))
-    return replace(table, columns=tuple(changed if c.name == name else c for c in table.columns))
-
-
-def _renamed(table: ReplayedTable, old: str, new: str) -> ReplayedTable:
-    def names(columns: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if name == old else name for name in columns)
-
-    return replace(
-        table,
-        columns=tuple(replace(c, name=new) if c.name == old else c for c in table.columns),
-        constraints=tuple(replace(c, columns=names(c.columns)) for c in table.constraints),
-        indexes=tuple(replace(i, columns=names(i.columns)) for i in table.indexes),
-        added=MappingProxyType({new if name == old else name: made for name, made in table.added.items()}),
-    )
-
-
-def _without_column(table: ReplayedTable, column: str) -> ReplayedTable:
-    return replace(
-        table,
-        columns=tuple(c for c in table.columns if c.name != column),
-        constraints=tuple(c for c in table.constraints if not about(c, column)),
-        indexes=tuple(i for i in table.indexes if column not in i.columns),
-        added=MappingProxyType({name: made for name, made in table.added.items() if name != column}),
-    )
-
-
-def _constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
-    match action:
-        case act.AddConstraint(constraint=constraint):
-            adopted = table.index(constraint.using_index) if constraint.using_index else None
-            if adopted is not None:
-                constraint = replace(constraint, columns=adopted.columns)
-            columns = table.columns
-            if constraint.kind is ConstraintKind.PRIMARY_KEY:
-                columns = tuple(replace(c, nullable=False) if c.name in constraint.columns else c for c in columns)
-            return replace(table, columns=columns, constraints=(*table.constraints, constraint))
-        case act.DropConstraint(name=name):
-            gone = meant(table.constraints, name)
-            return replace(table, constraints=tuple(c for c in table.constraints if c is not gone))
-        case act.RenameConstraint(name=name, new_name=new):
-            renamed = (replace(c, name=new) if c.name == name else c for c in table.constraints)
-            return replace(table, constraints=tuple(renamed))
-        case act.ValidateConstraint(name=name):
-            valid = (replace(c, validated=True) if c.name == name else c for c in table.constraints)
-            return replace(table, constraints=tuple(valid))
-        case _:
-            return table
+            return _with(state, with_constraint(table, action))

@@ -10,7 +10,7 @@ from pathlib import Path
 from handrail.model.action import Action
 from handrail.model.effect import Effect
 from handrail.model.operation import Operation, Place, Reading, Statement
-from handrail.model.replayed import EMPTY, Replayed
+from handrail.model.replayed import EMPTY, Replayed, bare
 from handrail.model.revision import Direction, Revision
 
 
@@ -40,7 +40,8 @@ class ReviewedStatement:
     def creates(self, table: str) -> bool:
         """Return whether that table was made earlier in this same step: nobody else uses it yet, and it is empty."""
         known = self.before.table(table)
-        return known is not None and bool(self.maker) and known.created_in == self.maker
+        made_in = self.before.built.get(bare(table)) or (known.created_in if known is not None else "")
+        return bool(self.maker) and made_in == self.maker
 
     def adds(self, table: str, column: str) -> bool:
         """Return whether that column was made earlier in this same step."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec
-from handrail.model.replayed import Replayed, ReplayedTable
+from handrail.model.replayed import Replayed
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import Constraint, Snapshot, Table
 
 

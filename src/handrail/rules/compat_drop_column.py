@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from handrail.model.action import AlterDefault, AlterNullable, DropColumn, DropObject, Verb, WriteRows
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
+from handrail.model.hazards.spelling import call, quoted
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -44,7 +45,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             what=f"application versions that name {table}.{column} fail once it is dropped",
             why="an ORM names every column that it maps in each SELECT and INSERT",
             fix=f"release a version whose models have no {column}, wait until no older one runs, and only then\n"
-            f'op.drop_column("{table}", "{column}")\n'
+            f"{call('drop_column', table, quoted(column))}\n"
             "where that has happened, say so: "
             f"# handrail: ignore[{RULE.name}] not mapped since <version>",
             severity=Severity.WARNING if prepared else None,

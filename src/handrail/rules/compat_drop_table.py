@@ -18,6 +18,7 @@ from handrail.model.action import DropTable
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.scenes import remade
+from handrail.model.hazards.spelling import call
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -43,7 +44,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             what=f"application versions that use {table} fail once it is dropped",
             why="the server refuses every statement that names it",
             fix=f"release a version that does not use {table}, wait until no older one runs, and only then\n"
-            f'op.drop_table("{table}")\n'
+            f"{call('drop_table', table)}\n"
             f"where that has happened, say so: # handrail: ignore[{RULE.name}] not used since <version>",
         )
         yield deployed.judged(found, deployed.naming(facts, table))

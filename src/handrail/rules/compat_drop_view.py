@@ -6,7 +6,7 @@ Why: for whoever reads it a view is a table. One that was made so that an older 
 the last version with that name is gone.
 
 The safe way: release a version that no longer reads the view, wait until no older one runs, then drop it. A view that
-is made again, or whose name a table takes, in the same revision is accepted.
+is made again with all of its columns, or whose name a table takes, in the same revision is accepted.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import sql_name
 from handrail.model.replayed import bare
-from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
@@ -30,6 +31,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         return
     names = _made(step)
     for statement, action in step.actions():
+        yield from _lost(step, statement, action)
         if not isinstance(action, act.DropObject) or action.kind not in _VIEWS or bare(action.name) in names:
             continue
         yield RULE.at(
@@ -41,6 +43,33 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             f'op.execute("DROP {action.kind.upper()} {action.name}")\n'
             f"where that has happened, say so: # handrail: ignore[{RULE.name}] not read since <version>",
         )
+
+
+def _lost(step: ReviewedStep, statement: ReviewedStatement, action: act.Action) -> Iterator[Finding]:
+    """Yield a finding where a view is made again without columns that it had before this step."""
+    if not isinstance(action, act.CreateObject) or action.kind not in _VIEWS:
+        return
+    former = next((o for (k, n), o in step.before.objects.items() if k in _VIEWS and n == bare(action.name)), None)
+    if former is None or not former.columns or not action.columns:
+        return
+    gone = [column for column in former.columns if column not in action.columns]
+    if not gone:
+        return
+    fails = action.replaces and (action.kind, bare(action.name)) in statement.before.objects
+    columns = ", ".join(gone)
+    yield RULE.at(
+        step,
+        statement,
+        what=f"CREATE OR REPLACE VIEW takes {columns} from {action.name}: upgrade() fails here"
+        if fails
+        else f"application versions that read {columns} of {action.name} fail once it is made again without",
+        why="a view can only be replaced by one with the same columns first"
+        if fails
+        else "the server refuses every statement that names a column that the view does not show",
+        fix=f"go on showing {columns}, as NULL AS {sql_name(gone[0])} where there is nothing left to show,\n"
+        f"until no version that reads it runs; where that has happened, say so: "
+        f"# handrail: ignore[{RULE.name}] not read since <version>",
+    )
 
 
 def _made(step: ReviewedStep) -> frozenset[str]:
@@ -82,6 +111,22 @@ RULE = Rule(
             op.rename_table("users", "addresses")
             """,
             flagged=False,
+        ),
+        Example(
+            given=(_USERS, "CREATE VIEW addresses AS SELECT id, lower(email) AS email FROM users"),
+            body="""
+            op.execute("DROP VIEW addresses")
+            op.execute("CREATE VIEW addresses AS SELECT id FROM users")
+            """,
+            flagged=True,
+            engines=frozenset({"postgresql"}),
+        ),
+        Example(
+            given=(_USERS, "CREATE VIEW addresses AS SELECT id, email FROM users"),
+            body='op.execute("CREATE OR REPLACE VIEW addresses AS SELECT id FROM users")',
+            flagged=True,
+            fails=True,
+            engines=frozenset({"postgresql"}),
         ),
         Example(
             given=(_USERS,),

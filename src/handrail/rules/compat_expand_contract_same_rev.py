@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from handrail.model.action import DropColumn, DropTable
 from handrail.model.finding import Finding
 from handrail.model.hazards.scenes import remade
+from handrail.model.hazards.spelling import call, quoted
 from handrail.model.hazards.table_change import changes, copied, stands_in
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -32,9 +33,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     for statement, action in changes(step):
         match action:
             case DropColumn(table=table, column=column) if not statement.adds(table, column):
-                old, drop = f"{table}.{column}", f'op.drop_column("{table}", "{column}")'
+                old, drop = f"{table}.{column}", call("drop_column", table, quoted(column))
             case DropTable(table=table):
-                column, old, drop = "", table, f'op.drop_table("{table}")'
+                column, old, drop = "", table, call("drop_table", table)
             case _:
                 continue
         if statement.creates(table) or not copied(step, table, column) or stands_in(step, table):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from handrail.model.action import Action, AddColumn, AlterDefault, AlterNullable, ColumnSpec
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
+from handrail.model.hazards.spelling import call
 from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -46,8 +47,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             why="its default is dropped again in the same revision"
             if isinstance(cause, AlterDefault)
             else "it has no default that would stand in",
-            fix=f'leave it nullable, or with its default: op.add_column("{table}", sa.Column("{name}", ..., '
-            "server_default=...)),\nuntil no version runs that does not know it; then tighten it in a later revision",
+            fix="leave it nullable, or with its default: "
+            + call("add_column", table, f'sa.Column("{name}", ..., server_default=...)')
+            + ",\nuntil no version runs that does not know it; then tighten it in a later revision",
             severity=Severity.WARNING if isinstance(cause, AddColumn) else None,
         )
         yield deployed.judged(found, deployed.leaving_out(facts, table, name))

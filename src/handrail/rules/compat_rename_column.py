@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from handrail.model.action import RenameColumn
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
+from handrail.model.hazards.spelling import call, quoted, send, sql_name
 from handrail.model.hazards.table_change import changes, stands_in, triggered
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -43,9 +44,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             statement,
             what=f"application versions that name {table}.{old} fail once it is {new}",
             why="old and new versions cannot run at the same time: the column has one name",
-            fix=f'op.execute("ALTER TABLE {table} ADD COLUMN {new} {type_}")\n'
-            f"a trigger that keeps {old} and {new} alike, then copy in batches; in a later release, once no version "
-            f'names {old}: op.drop_column("{table}", "{old}")',
+            fix=send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(new)} {type_}")
+            + f"\na trigger that keeps {old} and {new} alike, then copy in batches; in a later release, once no "
+            f"version names {old}: {call('drop_column', table, quoted(old))}",
         )
         yield deployed.judged(found, deployed.naming(facts, table, old))
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from handrail.model.action import RenameObject, RenameTable
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
+from handrail.model.hazards.spelling import call, quoted, send, sql_name, sql_names
 from handrail.model.hazards.table_change import changes, stands_in
-from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -39,16 +39,17 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             continue
         if stands_in(step, old) or step.after.table(old) is not None:
             continue
-        columns = ", ".join(c.name for c in known.columns) if known is not None and known.complete else "*"
+        columns = sql_names(c.name for c in known.columns) if known is not None and known.complete else "*"
         writes = "" if facts.engine != "sqlite" else " with INSTEAD OF triggers for writes"
         found = RULE.at(
             step,
             statement,
             what=f"application versions that use {old} fail once it is {new}",
             why="old and new versions cannot run at the same time: the table has one name",
-            fix=f'op.rename_table("{old}", "{bare(new)}")\n'
-            f'op.execute("CREATE VIEW {old} AS SELECT {columns} FROM {bare(new)}"){writes}\n'
-            f"and drop the view once no version uses {old}",
+            fix=call("rename_table", old, quoted(new.rpartition(".")[2]))
+            + "\n"
+            + send(f"CREATE VIEW {sql_name(old)} AS SELECT {columns} FROM {sql_name(new)}")
+            + f"{writes}\nand drop the view once no version uses {old}",
         )
         yield deployed.judged(found, deployed.naming(facts, old))
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from handrail.model.action import AlterNullable
 from handrail.model.finding import Finding
 from handrail.model.hazards.long_work import never_null
+from handrail.model.hazards.spelling import call, quoted
 from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -43,7 +44,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             statement,
             what=f"writes of older versions that leave {table}.{column} empty fail",
             why="it may be NULL for them, and has no default that would stand in",
-            fix=f'op.alter_column("{table}", "{column}", server_default=...) before it, or release a version that '
+            fix=call("alter_column", table, quoted(column), "server_default=...")
+            + " before it, or release a version that "
             f"always writes {column} and wait until no older one runs",
             confidence=Confidence.LOW if before is None else Confidence.HIGH,
         )

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.column_type import Fit, alike, fit, parsed
+from handrail.model.hazards.spelling import call
 from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -46,7 +47,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"older versions read and write {table}.{column} as "
             + (f"{old}, not as {new}" if old is not UNKNOWN else f"what it was, not as {new}"),
             why="a driver makes values of another kind of it, and binds parameters with the type the models name",
-            fix=f'op.add_column("{table}", sa.Column("{column}_new", <{new}>)), kept alike by a trigger and copied in '
+            fix=call("add_column", table, f'sa.Column("{column}_new", <{new}>)')
+            + ", kept alike by a trigger and copied in "
             f"batches; drop {column} once no version names it",
             confidence=Confidence.LOW if old is UNKNOWN else Confidence.HIGH,
         )

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, Verb, WriteRows
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import copied, everywhere
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -39,8 +40,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             statement,
             what=f"all rows of {action.table} are deleted" + (f", about {rows:,}" if rows is not UNKNOWN else ""),
             why="the DELETE has no condition" if not action.where else f"{action.where} holds for every row",
-            fix=f'op.execute("DELETE FROM {action.table} WHERE <which rows>"), or keep them first: '
-            f"CREATE TABLE {action.table}_kept AS SELECT * FROM {action.table}",
+            fix=send(f"DELETE FROM {sql_name(action.table)} WHERE <which rows>")
+            + ", or keep them first:\n"
+            + send(f"CREATE TABLE {sql_name(f'{action.table}_kept')} AS SELECT * FROM {sql_name(action.table)}"),
         )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from handrail.model.action import DropColumn
 from handrail.model.finding import Finding
 from handrail.model.hazards.scenes import remade
+from handrail.model.hazards.spelling import call, quoted, send, sql_name, sql_names
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -50,12 +51,12 @@ def _without_values(statement: ReviewedStatement, action: DropColumn) -> bool:
 
 def _fix(statement: ReviewedStatement, action: DropColumn) -> str:
     table = statement.before.table(action.table)
-    keys = ", ".join(table.primary_key if table else ()) or "id"
-    kept = f"{action.table.rpartition('.')[2]}_{action.column}_kept"
+    taken = sql_names((*((table.primary_key if table else ()) or ("id",)), action.column))
+    kept = sql_name(f"{action.table.rpartition('.')[2]}_{action.column}_kept")
     return (
         "keep the values first (or take a backup, and restore it once):\n"
-        f'op.execute("CREATE TABLE {kept} AS SELECT {keys}, {action.column} FROM {action.table}")\n'
-        f'op.drop_column("{action.table}", "{action.column}")'
+        + send(f"CREATE TABLE {kept} AS SELECT {taken} FROM {sql_name(action.table)}")
+        + f"\n{call('drop_column', action.table, quoted(action.column))}"
     )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, DropTable
 from handrail.model.finding import Finding
 from handrail.model.hazards.scenes import remade
+from handrail.model.hazards.spelling import call, send, sql_name
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -39,8 +40,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             what=f"the rows of {action.table} are lost" + (f", about {rows:,}" if rows is not UNKNOWN else ""),
             why="DROP TABLE cannot be taken back: downgrade() creates an empty table",
             fix="keep the rows first (or take a backup, and restore it once):\n"
-            f'op.execute("CREATE TABLE {action.table}_kept AS SELECT * FROM {action.table}")\n'
-            f'op.drop_table("{action.table}")',
+            + send(f"CREATE TABLE {sql_name(f'{action.table}_kept')} AS SELECT * FROM {sql_name(action.table)}")
+            + f"\n{call('drop_table', action.table)}",
         )
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.column_type import Fit, fit, parsed
+from handrail.model.hazards.spelling import call, sql_name
 from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -71,8 +72,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             if what is Fit.CUT
             else "the statement fails at the first value that does not fit, and so do later writes of older versions",
             fix=f"count what does not fit first: {_count(action, what)}\n"
-            f'and keep the values: op.add_column("{action.table}", sa.Column("{action.column}_new", ...)), fill it in '
-            f"batches, and drop {action.column} once nobody reads it",
+            "and keep the values: "
+            + call("add_column", action.table, f'sa.Column("{action.column}_new", ...)')
+            + f", fill it in batches, and drop {action.column} once nobody reads it",
             severity=Severity.ERROR if what is Fit.CUT else None,
             subject=(action.table, action.column),
         )
@@ -80,13 +82,14 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
 
 def _count(action: AlterType, what: Fit) -> str:
     new = parsed(action.type)
+    column = sql_name(action.column)
     if new.name.startswith("character") and new.sizes:
-        condition = f"length({action.column}) > {new.sizes[0]}"
+        condition = f"length({column}) > {new.sizes[0]}"
     elif what is Fit.CUT:
-        condition = f"CAST({action.column} AS {action.type}) <> {action.column}"
+        condition = f"CAST({column} AS {action.type}) <> {column}"
     else:
-        condition = f"{action.column} is out of the range of {action.type}"
-    return f"SELECT count(*) FROM {action.table} WHERE {condition}"
+        condition = f"{column} is out of the range of {action.type}"
+    return f"SELECT count(*) FROM {sql_name(action.table)} WHERE {condition}"
 
 
 _USERS = (

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AddColumn
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import call, literal, quoted, sql_name
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
@@ -44,14 +45,21 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         here = dropper == revision.id or dropper not in {s.revision for s in revision.earlier}
         known = old.type is not UNKNOWN and action.column.type is not UNKNOWN
         types = f", {old.type} before, {action.column.type} now" if known and old.type != action.column.type else ""
+        using = f"{sql_name(name)}::{action.column.type if known else '<type>'}"
         yield RULE.at(
             step,
             statement,
             what=f"{action.table}.{name} was dropped {'just before' if here else f'in {dropper}'} "
             f"and is added again{types}: its values are gone",
             why="DROP COLUMN and ADD COLUMN make a new column; no value is carried over",
-            fix=f'op.alter_column("{action.table}", "{name}", type_=..., '
-            f'postgresql_using="{name}::{action.column.type if known else "<type>"}") instead of drop and add',
+            fix=call(
+                "alter_column",
+                action.table,
+                quoted(name),
+                "type_=...",
+                f"postgresql_using={literal(using)}",
+            )
+            + " instead of drop and add",
             severity=None if here or dropper in near else Severity.NOTE,
             confidence=Confidence.HIGH if here or dropper in near else Confidence.LOW,
         )

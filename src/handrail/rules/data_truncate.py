@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import Verb, WriteRows
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import copied
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision
@@ -40,8 +41,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             what=f"all rows of {action.table} are lost"
             + (f", and those of {', '.join(more) or 'every table that refers to it'}" if action.cascade else ""),
             why="TRUNCATE cannot be taken back once it is committed",
-            fix=f"keep the rows first: CREATE TABLE {action.table}_kept AS SELECT * FROM {action.table}; "
-            "or delete by a condition, in batches",
+            fix="keep the rows first:\n"
+            + send(f"CREATE TABLE {sql_name(f'{action.table}_kept')} AS SELECT * FROM {sql_name(action.table)}")
+            + "\nor delete by a condition, in batches",
         )
 
 

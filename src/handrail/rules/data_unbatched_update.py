@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, Verb, WriteRows
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import literal, sql_name
 from handrail.model.hazards.table_change import everywhere, filled
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -85,14 +86,16 @@ def _empty_still(revision: ReviewedRevision, statement: ReviewedStatement, actio
 
 def _fix(statement: ReviewedStatement, action: WriteRows) -> str:
     known = statement.before.table(action.table)
-    key = next(iter(known.primary_key if known else ()), "id")
-    column = next(iter(action.columns), "<column>")
+    key = sql_name(next(iter(known.primary_key if known else ()), "id"))
+    column = next(map(sql_name, action.columns), "<column>")
+    highest = f"SELECT max({key}) FROM {sql_name(action.table)}"
+    update = f"UPDATE {sql_name(action.table)} SET {column} = ... WHERE {key} >= :a AND {key} < :b"
     return (
         "in a revision of its own, in batches:\n"
-        f'last = op.get_bind().scalar(sa.text("SELECT max({key}) FROM {action.table}")) or 0\n'
+        f"last = op.get_bind().scalar(sa.text({literal(highest)})) or 0\n"
         "for start in range(0, last + 1, 1000):\n"
         "    with op.get_context().autocommit_block():\n"
-        f'        op.execute(sa.text("UPDATE {action.table} SET {column} = ... WHERE {key} >= :a AND {key} < :b")'
+        f"        op.execute(sa.text({literal(update)})"
         ".bindparams(a=start, b=start + 1000))"
     )
 

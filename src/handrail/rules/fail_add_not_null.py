@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import AddColumn, ColumnSpec
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import call, quoted
 from handrail.model.hazards.table_change import changes
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -39,10 +40,10 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 f"{step.direction.value}() fails if {table} has rows",
                 why="the rows that are there would have no value",
                 fix="in three revisions:\n"
-                f'op.add_column("{table}", sa.Column("{name}", ..., nullable=True))\n'
-                f"fill {name} in batches\n"
-                f'op.alter_column("{table}", "{name}", nullable=False)\n'
-                "or with server_default=..., where one value is right for all rows",
+                + call("add_column", table, f'sa.Column("{name}", ..., nullable=True)')
+                + f"\nfill {name} in batches\n"
+                + call("alter_column", table, quoted(name), "nullable=False")
+                + "\nor with server_default=..., where one value is right for all rows",
                 severity=Severity.NOTE if empty else None,
                 subject=(table, name),
             )

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import AddColumn, AddConstraint, ConstraintSpec
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import listed, made_up, send, sql_name, table_words
 from handrail.model.hazards.table_change import changes, filled, removed
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -68,15 +69,17 @@ def _all_null(statement: ReviewedStatement, action: AddConstraint | AddColumn, k
 def _fix(table: str, key: ConstraintSpec) -> str:
     columns, other = key.columns, key.referenced_table
     remote = key.referenced_columns or tuple("id" for _ in columns)
-    joined = " AND ".join(f"o.{r} = t.{c}" for c, r in zip(columns, remote, strict=False))
-    set_ = " AND ".join(f"t.{c} IS NOT NULL" for c in columns)
-    name = key.name or f"fk_{table}_{'_'.join(columns)}"
+    joined = " AND ".join(f"o.{sql_name(r)} = t.{sql_name(c)}" for c, r in zip(columns, remote, strict=False))
+    set_ = " AND ".join(f"t.{sql_name(c)} IS NOT NULL" for c in columns)
+    name = key.name or made_up("fk", table, *columns)
+    (here, schema), (there, other_schema) = table_words(table), table_words(other)
+    schemas = schema.replace("schema", "source_schema") + other_schema.replace("schema", "referent_schema")
     return (
-        f"count them first: SELECT count(*) FROM {table} t WHERE {set_} "
-        f"AND NOT EXISTS (SELECT FROM {other} o WHERE {joined})\n"
-        f'op.create_foreign_key("{name}", "{table}", "{other}", {list(columns)}, {list(remote)}, '
+        f"count them first: SELECT count(*) FROM {sql_name(table)} t WHERE {set_} "
+        f"AND NOT EXISTS (SELECT FROM {sql_name(other)} o WHERE {joined})\n"
+        f'op.create_foreign_key("{name}", {here}, {there}, {listed(columns)}, {listed(remote)}{schemas}, '
         "postgresql_not_valid=True)\n"
-        f'in the next revision: op.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")'
+        "in the next revision: " + send(f"ALTER TABLE {sql_name(table)} VALIDATE CONSTRAINT {sql_name(name)}")
     )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, AlterNullable
 from handrail.model.finding import Finding
 from handrail.model.hazards.long_work import never_null
+from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import changes, filled
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -45,8 +46,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             what=f"{table}.{column} is set NOT NULL, and no revision fills it"
             + ("; it was added just before" if new else ""),
             why="the statement fails if one row holds NULL" + (": all do" if new else ""),
-            fix=f'op.execute("UPDATE {table} SET {column} = ... WHERE {column} IS NULL") in an earlier revision, '
-            "in batches" + (f"; then\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
+            fix=send(f"UPDATE {sql_name(table)} SET {sql_name(column)} = ... WHERE {sql_name(column)} IS NULL")
+            + " in an earlier revision, in batches"
+            + (f"; then\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
             severity=Severity.ERROR if new else Severity.NOTE if facts.rows(table) == 0 else None,
             confidence=Confidence.HIGH if statement.before.certain else Confidence.LOW,
             subject=(table, column),
@@ -55,8 +57,11 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
 
 def _proved(table: str, column: str) -> str:
     return (
-        f'op.create_check_constraint("{column}_not_null", "{table}", "{column} IS NOT NULL", '
-        "postgresql_not_valid=True), VALIDATE it in the next one, and set NOT NULL in the last"
+        send(
+            f"ALTER TABLE {sql_name(table)} ADD CONSTRAINT {sql_name(f'{column}_not_null')}"
+            f" CHECK ({sql_name(column)} IS NOT NULL) NOT VALID"
+        )
+        + ", VALIDATE it in the next one, and set NOT NULL in the last"
     )
 
 

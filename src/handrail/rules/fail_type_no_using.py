@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.column_type import casts
+from handrail.model.hazards.spelling import call, literal, quoted, sql_name
 from handrail.model.hazards.table_change import old_type
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -35,7 +36,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             if action.using and not default:
                 continue
             table, column = action.table, action.column
-            change = f'op.alter_column("{table}", "{column}", type_=..., postgresql_using="{column}::{action.type}")'
+            using = f"postgresql_using={literal(f'{sql_name(column)}::{action.type}')}"
+            change = call("alter_column", table, quoted(column), "type_=...", using)
             yield RULE.at(
                 step,
                 statement,
@@ -48,8 +50,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 else "USING converts the values, not the default",
                 fix=change
                 if not default
-                else f'op.alter_column("{table}", "{column}", server_default=None)\n{change}\n'
-                f'op.alter_column("{table}", "{column}", server_default={default!r})',
+                else call("alter_column", table, quoted(column), "server_default=None")
+                + f"\n{change}\n"
+                + call("alter_column", table, quoted(column), f"server_default={default!r}"),
             )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import AddColumn, ColumnSpec, CreateIndex
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import sql_name
 from handrail.model.hazards.table_change import changes, filled, new_key, removed
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -50,7 +51,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             continue
         same = bool(new) and all(c is not None and not filled((step,), table, c.name) for c in new)
         concurrent = isinstance(action, CreateIndex) and action.concurrently
-        named = ", ".join(columns)
+        named, keys = ", ".join(columns), ", ".join(_expression(known_name) for known_name in columns)
         yield RULE.at(
             step,
             statement,
@@ -60,12 +61,23 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             why="the index stays behind invalid, and refuses what older versions write twice"
             if concurrent
             else "the server proves the key on the rows that are there",
-            fix=f"before it, no row may be left of: SELECT {named}, count(*) FROM {table} "
-            f"GROUP BY {named} HAVING count(*) > 1",
+            fix=f"before it, no row may be left of: SELECT {keys}, count(*) FROM {sql_name(table)} "
+            f"{_only(action)}GROUP BY {keys} HAVING count(*) > 1",
             severity=_severity(facts, table, same=same, concurrent=concurrent),
             confidence=Confidence.LOW if concurrent else Confidence.HIGH,
             subject=(table, *columns),
         )
+
+
+def _expression(column: str) -> str:
+    """Return a column's name as SQL; an expression of an index is SQL as it is."""
+    return column if "(" in column else sql_name(column)
+
+
+def _only(action: object) -> str:
+    """Return the WHERE of a partial index, which the rows outside of it do not concern."""
+    where = action.index.where if isinstance(action, CreateIndex) else ""
+    return f"WHERE {where} " if where else ""
 
 
 def _distinct(column: ColumnSpec) -> bool:

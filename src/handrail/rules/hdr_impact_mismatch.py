@@ -19,7 +19,7 @@ from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import denies_loss, is_placeholder, line_of
 from handrail.model.hazards.revision_name import VERBS_OF_CHANGE, said
 from handrail.model.hazards.row_loss import thrown_away
-from handrail.model.hazards.touched import names, speaks_of, tables, words
+from handrail.model.hazards.touched import names, referred, speaks_of, tables, words
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
@@ -91,7 +91,7 @@ def _other_tables(revision: ReviewedRevision) -> list[str]:
     found = {name for name in called if name.lower() not in _NO_NAMES}
     present = revision.upgrade.before.tables if revision.upgrade else ()
     found |= {name for name in present if words(name) <= words(impact)}
-    return sorted(found)
+    return sorted(found - (referred(revision.upgrade) if revision.upgrade else set()))
 
 
 def _impact(impact: str, *, flagged: bool, purpose: str = "Store the address") -> Example:
@@ -125,6 +125,13 @@ RULE = Rule(
         ),
         _impact("A user can be written to; no data is lost.", flagged=False),
         _impact("The mail settings page shows a new field to everybody.", flagged=False, purpose="Add users.email"),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY)", "CREATE TABLE orders (id integer PRIMARY KEY)"),
+            body='op.execute("ALTER TABLE users ADD COLUMN last_id integer REFERENCES orders (id)")',
+            docstring="Add users.last_id.\n\nImpact: Each row may refer to orders.\nRisk: Low.\nRollback: Simple.",
+            flagged=False,
+            engines=frozenset({"postgresql"}),
+        ),
         Example(
             body="pass", docstring="Join.\n\nImpact: None.\nRisk: Low.\nRollback: Simple.\nTesting: No.", flagged=False
         ),

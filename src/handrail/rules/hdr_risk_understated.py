@@ -26,7 +26,8 @@ from handrail.model.hazards.reversal import overwritten
 from handrail.model.hazards.table_change import by_key, stands_in
 from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.operation import Reading
-from handrail.model.replayed import ReplayedTable, bare
+from handrail.model.replayed import bare
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind

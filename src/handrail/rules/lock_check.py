@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from handrail.model.action import AddColumn, AddConstraint, ConstraintSpec
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
-from handrail.model.hazards.spelling import made_up, revisions, send, sql_name, table_words
+from handrail.model.hazards.spelling import literal, made_up, revisions, send, sql_name, table_words
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
@@ -49,7 +49,8 @@ def _fix(table: str, check: ConstraintSpec) -> str:
     name = check.name or made_up("ck", table, *check.columns)
     quoted, schema = table_words(table)
     return revisions(
-        f'op.create_check_constraint("{name}", {quoted}, "{check.expression}"{schema}, postgresql_not_valid=True)',
+        f'op.create_check_constraint("{name}", {quoted}, {literal(check.expression)}{schema},'
+        " postgresql_not_valid=True)",
         send(f"ALTER TABLE {sql_name(table)} VALIDATE CONSTRAINT {sql_name(name)}"),
     )
 

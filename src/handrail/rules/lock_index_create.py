@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from handrail.model.action import CreateIndex
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.hazards.index_spelling import concurrently
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
@@ -26,7 +27,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each index that is built on a table others use."""
     for step in revision.steps:
         for statement, action in step.actions():
-            if not isinstance(action, CreateIndex) or action.concurrently:
+            if not isinstance(action, CreateIndex) or action.concurrently or _empty(statement, action):
                 continue
             if not others_wait(statement, action.table, facts):
                 continue
@@ -36,20 +37,15 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 what=f"index {action.index.name} is built while writes to {action.table} wait",
                 why="CREATE INDEX without CONCURRENTLY holds a SHARE lock until the transaction ends"
                 + counted(action.table, facts),
-                fix=_fix(action),
+                fix=concurrently(statement, action),
                 severity=weight(step, RULE.severity),
             )
 
 
-def _fix(action: CreateIndex) -> str:
-    columns = ", ".join(f'"{column}"' for column in action.index.columns)
-    unique = ", unique=True" if action.index.unique else ""
-    return (
-        "in a revision of its own:\n"
-        "with op.get_context().autocommit_block():\n"
-        f'    op.create_index("{action.index.name}", "{action.table}", [{columns}]{unique},'
-        " postgresql_concurrently=True)"
-    )
+def _empty(statement: ReviewedStatement, action: CreateIndex) -> bool:
+    """Return whether it is ON ONLY a partitioned table, which has no rows."""
+    known = statement.before.table(action.table)
+    return action.only and known is not None and bool(known.partition_by)
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email text)"
@@ -97,6 +93,11 @@ RULE = Rule(
             given=(_USERS,),
             body='op.create_index("ix_users_email", "users", ["email"])',
             sizes={"users": 12},
+            flagged=False,
+        ),
+        Example(
+            given=("CREATE TABLE logs (day date NOT NULL) PARTITION BY RANGE (day)",),
+            body='op.execute("CREATE INDEX ix_logs_day ON ONLY logs (day)")',
             flagged=False,
         ),
         Example(

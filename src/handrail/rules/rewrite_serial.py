@@ -44,7 +44,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
 
 def _fix(action: AddColumn) -> str:
     table, column = sql_name(action.table), sql_name(action.column.name)
-    sequence = sql_name(made_up(action.table.rpartition(".")[2], action.column.name, "seq"))
+    schema, dot, name = action.table.rpartition(".")
+    sequence = sql_name(f"{schema}{dot}{made_up(name, action.column.name, 'seq')}")
     return revisions(
         send(f"ALTER TABLE {table} ADD COLUMN {column} {action.column.type}")
         + "\n"

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from handrail.model import action as act
 from handrail.model.finding import Finding
 from handrail.model.operation import Operation, Reading
-from handrail.model.replayed import ReplayedTable, bare
+from handrail.model.replayed import bare
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from handrail.model import action as act
 from handrail.model.action import ConstraintSpec
 from handrail.model.finding import Finding
-from handrail.model.replayed import ReplayedTable, bare
+from handrail.model.replayed import bare
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind

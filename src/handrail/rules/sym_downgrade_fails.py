@@ -46,7 +46,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             why="the rollback stops here",
             fix="correct downgrade(), and run it once on a copy with rows in it",
         )
-    if revision.upgrade is None or not revision.upgrade.read:
+    if revision.upgrade is None or not revision.upgrade.read or _hides_something(revision.upgrade):
         return
     for statement, action in down.actions():
         told = _refused(statement, action)
@@ -60,6 +60,10 @@ def _told_elsewhere(revision: ReviewedRevision, down: ReviewedStep) -> bool:
     return (
         unnamed or (up is not None and up.reading is Reading.FAILED) or any(t in down.reason for t in _TOLD_ELSEWHERE)
     )
+
+
+def _hides_something(step: ReviewedStep) -> bool:
+    return any(isinstance(action, act.Opaque) for _, action in step.actions())
 
 
 def _refused(statement: ReviewedStatement, action: act.Action) -> tuple[str, str, str] | None:
@@ -120,6 +124,13 @@ RULE = Rule(
             flagged=False,
         ),
         Example(given=_GIVEN, body=_EMAIL, downgrade=_NO_EMAIL, flagged=False),
+        Example(
+            given=_GIVEN,
+            body="op.execute(\"DO $$ BEGIN EXECUTE format('ALTER TABLE users DROP COLUMN %I', 'name'); END $$\")",
+            downgrade='op.add_column("users", sa.Column("name", sa.String(20)))',
+            flagged=False,
+            engines=frozenset({"postgresql"}),
+        ),
         Example(
             given=_GIVEN,
             body='op.drop_table("users")',

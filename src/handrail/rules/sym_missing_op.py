@@ -12,6 +12,7 @@ The safe way: undo every operation, in the opposite order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.inventory import Thing, inventories
@@ -35,11 +36,13 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     meant = {thing for _, _, thing in misnamed(revision, found)}
     for thing in found.left:
         if thing.kind != "enum" and thing not in meant and (thing.kind, thing.table) not in elsewhere:
-            yield _finding(
+            told = _finding(
                 revision,
                 f"downgrade() leaves {thing}, which upgrade() makes",
                 dropping(thing, middle.get(thing), in_batch=in_batch),
             )
+            # Others may have come to need an extension; IF NOT EXISTS is how it is made.
+            yield replace(told, severity=Severity.NOTE) if thing.kind == "extension" else told
     for thing in found.lost:
         if (thing.kind, thing.table) not in elsewhere and not _is_made_up(thing):
             yield _finding(

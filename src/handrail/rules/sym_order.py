@@ -10,13 +10,12 @@ The safe way: the opposite order of `upgrade()`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN
 from handrail.model.finding import Finding
-from handrail.model.replayed import Replayed, bare
+from handrail.model.hazards.in_use import in_use
+from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -28,7 +27,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     if down is None or revision.upgrade is None or not revision.upgrade.read:
         return
     for statement, action in down.actions():
-        told = _too_early(statement, action, facts.engine) or _too_late(statement, action, down)
+        told = in_use(statement, action, facts.engine) or _too_late(statement, action, down)
         if told:
             yield RULE.at(
                 down,
@@ -37,37 +36,6 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 why="the server refuses it, and the rollback stops here",
                 fix="undo in the opposite order of upgrade(): what was made last goes first",
             )
-
-
-def _too_early(statement: ReviewedStatement, action: act.Action, engine: str) -> str:
-    before = statement.before
-    match action:
-        case act.DropTable(table=table, cascade=False) if engine != "sqlite" and before.table(table) is not None:
-            others = sorted({t.name for t, _ in before.referring(table)} - {bare(table)} - _dropped_with(statement))
-            return f"drops table {bare(table)} while {', '.join(others)} refers to it" if others else ""
-        case act.DropColumn(table=table, column=column, cascade=False) if engine == "postgresql":
-            views = _views(before, table, column)
-            return f"drops column {bare(table)}.{column} while {', '.join(views)} reads it" if views else ""
-        case act.DropObject(kind="type", name=name, cascade=False) if bare(name) in before.enums:
-            users = [
-                f"{t.name}.{c.name}"
-                for t in before.tables.values()
-                for c in t.columns
-                if c.type is not UNKNOWN and bare(c.type) == bare(name)
-            ]
-            return f"drops type {bare(name)} while {', '.join(users)} uses it" if users else ""
-    return ""
-
-
-def _views(before: Replayed, table: str, column: str) -> list[str]:
-    """Return the views whose query names that column; `SELECT *` stands for all of them."""
-    word = re.compile(rf"\b{re.escape(column)}\b|\*")
-    return sorted(view.name for view in before.views_on(table) if word.search(view.definition))
-
-
-def _dropped_with(statement: ReviewedStatement) -> set[str]:
-    """Return the tables that the same statement drops."""
-    return {bare(a.table) for a in statement.actions if isinstance(a, act.DropTable)}
 
 
 def _too_late(statement: ReviewedStatement, action: act.Action, down: ReviewedStep) -> str:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from handrail.engines.postgresql import blocks, specs
 from handrail.engines.postgresql.actions_alter import alter_table
+from handrail.engines.postgresql.actions_upkeep import of_table, refresh, reindex, rights, sequence, vacuum
 from handrail.engines.postgresql.functions import calls_unknown
 from handrail.engines.postgresql.lock_modes import MODES
 from handrail.engines.postgresql.syntax import (
@@ -111,22 +112,29 @@ def _create_table(node: Node) -> Iterator[Action]:
                 like = relation(element.relation)
     keyed = {name for c in constraints if c.kind is ConstraintKind.PRIMARY_KEY for name in c.columns}
     parents = [relation(unwrap(parent)) for parent in node.inh_relations]
+    partition = node.HasField("partbound")
     yield act.CreateTable(
         table=relation(node.relation),
         columns=tuple(replace(c, nullable=False) if c.name in keyed else c for c in columns),
         constraints=tuple(constraints),
         if_not_exists=node.if_not_exists,
         temporary=node.relation.relpersistence == "t",
-        like=like,
-        partition_of=parents[0] if parents else "",
+        like=like or (parents[0] if parents and not partition else ""),
+        partition_of=parents[0] if parents and partition else "",
+        partition_by=specs.partition_keys(node) if node.HasField("partspec") else (),
     )
 
 
 def _create_as(node: Node) -> Iterator[Action]:
     name = relation(node.into.rel)
     if _is(node, "objtype", "OBJECT_MATVIEW"):
-        reads = specs.tables_in([node.query])
-        yield act.CreateObject(kind="materialized view", name=name, reads=reads, definition=_columns_read(node.query))
+        yield act.CreateObject(
+            kind="materialized view",
+            name=name,
+            reads=specs.tables_in([node.query]),
+            definition=_columns_read(node.query),
+            columns=tuple(strings(node.into.col_names)) or specs.output(node.query),
+        )
     else:
         yield act.CreateTable(
             table=name,
@@ -141,6 +149,7 @@ def _index(node: Node) -> Iterator[Action]:
         table=relation(node.relation),
         index=specs.index(node),
         concurrently=node.concurrent,
+        only=not node.relation.inh,
         if_not_exists=node.if_not_exists,
     )
 
@@ -187,12 +196,12 @@ def _name(parts: list[str]) -> str:
 
 def _rename(node: Node) -> Iterator[Action]:
     kind = library().pg_query_pb2.ObjectType.Name(node.rename_type)
-    of_table = library().pg_query_pb2.ObjectType.Name(node.relation_type) == "OBJECT_TABLE"
+    is_table = library().pg_query_pb2.ObjectType.Name(node.relation_type) == "OBJECT_TABLE"
     table, new = relation(node.relation), node.newname
     match kind:
         case "OBJECT_TABLE":
             yield act.RenameTable(table=table, new_name=display(node.relation.schemaname, new))
-        case "OBJECT_COLUMN" if of_table:
+        case "OBJECT_COLUMN" if is_table:
             yield act.RenameColumn(table=table, column=node.subname, new_name=new)
         case "OBJECT_TABCONSTRAINT":
             yield act.RenameConstraint(table=table, name=node.subname, new_name=new)
@@ -234,6 +243,7 @@ def _view(node: Node) -> Iterator[Action]:
         replaces=node.replace,
         reads=specs.tables_in([node.query]),
         definition=_columns_read(node.query),
+        columns=tuple(strings(node.aliases)) or specs.output(node.query),
     )
 
 
@@ -257,6 +267,11 @@ def _trigger(node: Node) -> Iterator[Action]:
         replaces=node.replace,
         definition=_name(strings(node.funcname)),
     )
+
+
+def _policy(node: Node) -> Iterator[Action]:
+    shown = specs.expression(node.qual) if node.HasField("qual") else ""
+    yield act.CreateObject(kind="policy", name=node.policy_name, table=relation(node.table), definition=shown)
 
 
 def _made(kind: str, name: Callable[[Node], str]) -> Callable[[Node], Iterator[Action]]:
@@ -322,28 +337,6 @@ def _setting(node: Node) -> Iterator[Action]:
     yield act.SetSetting(name=node.name.lower(), value=values, local=node.is_local)
 
 
-def _reindex(node: Node) -> Iterator[Action]:
-    kind = library().pg_query_pb2.ReindexObjectType.Name(node.kind).removeprefix("REINDEX_OBJECT_").lower()
-    concurrently = any(option.defname == "concurrently" for option in map(unwrap, node.params))
-    yield act.Reindex(kind=kind, name=relation(node.relation) or node.name, concurrently=concurrently)
-
-
-def _vacuum(node: Node) -> Iterator[Action]:
-    full = "full" in {option.defname for option in map(unwrap, node.options)}
-    what = ("VACUUM FULL" if full else "VACUUM") if node.is_vacuumcmd else "ANALYZE"
-    for item in node.rels or ():
-        yield act.Other(what=what, table=relation(unwrap(item).relation))
-    if not node.rels:
-        yield act.Other(what=what)
-
-
-def _of_table(what: str) -> Callable[[Node], Iterator[Action]]:
-    def read(node: Node) -> Iterator[Action]:
-        yield act.Other(what=what, table=relation(node.relation))
-
-    return read
-
-
 def _copy(node: Node) -> Iterator[Action]:
     if node.is_from:
         yield act.WriteRows(verb=Verb.INSERT, table=relation(node.relation), columns=tuple(strings(node.attlist)))
@@ -355,22 +348,19 @@ def _copy(node: Node) -> Iterator[Action]:
         yield act.Opaque(reason="it copies a file of the server's machine")
 
 
-def _refresh(node: Node) -> Iterator[Action]:
-    what = "REFRESH MATERIALIZED VIEW CONCURRENTLY" if node.concurrent else "REFRESH MATERIALIZED VIEW"
-    yield act.Other(what=what, table=relation(node.relation))
-
-
 _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "AlterEnumStmt": _alter_enum,
     "AlterObjectSchemaStmt": _set_schema,
+    "AlterSeqStmt": sequence,
     "AlterTableStmt": alter_table,
-    "ClusterStmt": _of_table("CLUSTER"),
+    "ClusterStmt": of_table("CLUSTER"),
     "CompositeTypeStmt": _made("type", lambda node: relation(node.typevar)),
     "CopyStmt": _copy,
     "CreateDomainStmt": _made("domain", lambda node: _name(strings(node.domainname))),
     "CreateEnumStmt": _enum,
     "CreateExtensionStmt": _made("extension", lambda node: str(node.extname)),
     "CreateFunctionStmt": _function,
+    "CreatePolicyStmt": _policy,
     "CreateSchemaStmt": _made("schema", lambda node: str(node.schemaname)),
     "CreateSeqStmt": _made("sequence", lambda node: relation(node.sequence)),
     "CreateStmt": _create_table,
@@ -379,18 +369,19 @@ _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "DeleteStmt": _write,
     "DoStmt": _block,
     "DropStmt": _drop,
+    "GrantStmt": rights,
     "IndexStmt": _index,
     "InsertStmt": _write,
     "LockStmt": _lock,
     "MergeStmt": _write,
-    "RefreshMatViewStmt": _refresh,
-    "ReindexStmt": _reindex,
+    "RefreshMatViewStmt": refresh,
+    "ReindexStmt": reindex,
     "RenameStmt": _rename,
     "SelectStmt": _select,
     "TransactionStmt": _transaction,
     "TruncateStmt": _truncate,
     "UpdateStmt": _write,
-    "VacuumStmt": _vacuum,
+    "VacuumStmt": vacuum,
     "VariableSetStmt": _setting,
     "ViewStmt": _view,
 }

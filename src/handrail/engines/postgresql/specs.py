@@ -195,10 +195,31 @@ def index(node: Node) -> IndexSpec:
     )
 
 
+def partition_keys(node: Node) -> tuple[str, ...]:
+    """Return what PARTITION BY of a CreateStmt names: columns, and expressions as their SQL."""
+    elements = map(unwrap, node.partspec.part_params)
+    return tuple(element.name or expression(element.expr) for element in elements)
+
+
 def names_in(node: Node) -> tuple[str, ...]:
     """Return the names of the columns that an expression mentions, each once."""
     names = (strings(reference.fields)[-1:] for reference in find(node, "ColumnRef"))
     return tuple(dict.fromkeys(name for found in names for name in found))
+
+
+def output(query: Node) -> tuple[str, ...]:
+    """Return the names of a query's columns, () where one of them is not in its text: `*`, a name made up."""
+    select = unwrap(query) if kind_of(query) == "Node" else query
+    while kind_of(select) == "SelectStmt" and select.HasField("larg"):
+        select = select.larg
+    names = [target.name or _last(unwrap(target.val)) for target in map(unwrap, getattr(select, "target_list", ()))]
+    return tuple(names) if all(names) else ()
+
+
+def _last(node: Node) -> str:
+    """Return the last name of a reference to a column, '' for `*` and for another expression."""
+    last = unwrap(node.fields[-1]) if kind_of(node) == "ColumnRef" else None
+    return str(last.sval) if last is not None and kind_of(last) == "String" else ""
 
 
 def tables_in(nodes: Iterable[Node]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.operation import Operation
-from handrail.model.replayed import ReplayedTable
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStep
 
 _OPERATION = "batch_alter_table"

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import TypeVar
 
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
-from handrail.model.replayed import Replayed, ReplayedTable
+from handrail.model.replayed import Replayed
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.schema import ConstraintKind
 

@@ -14,6 +14,11 @@ def sql_name(name: str) -> str:
     return ".".join(part if _PLAIN.fullmatch(part) else '"' + part.strip('"') + '"' for part in name.split("."))
 
 
+def sql_names(names: Iterable[str]) -> str:
+    """Return names as a list in SQL: `id, "Unit Price"`."""
+    return ", ".join(map(sql_name, names))
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as a list in Python: `["id", "email"]`."""
     return "[" + ", ".join(f'"{name}"' for name in names) + "]"
@@ -25,9 +30,25 @@ def table_words(table: str) -> tuple[str, str]:
     return f'"{name}"', f', schema="{schema}"' if schema else ""
 
 
+def call(function: str, table: str, *arguments: str) -> str:
+    """Return the line that calls one of op's functions on a table: `op.drop_column("users", "bio", schema="app")`."""
+    first, schema = table_words(table)
+    return f"op.{function}({', '.join((first, *arguments))}{schema})"
+
+
 def send(sql: str) -> str:
     """Return the line that sends a statement."""
-    return f"op.execute({sql!r})" if '"' in sql else f'op.execute("{sql}")'
+    return f"op.execute({literal(sql)})"
+
+
+def literal(text: str) -> str:
+    """Return a text as Python writes it, between double quotes where it holds none."""
+    return repr(text) if '"' in text else f'"{text}"'
+
+
+def quoted(name: str) -> str:
+    """Return a name as an argument in Python."""
+    return f'"{name}"'
 
 
 def outside(*lines: str) -> str:

@@ -32,7 +32,8 @@ from handrail.model.action import (
     Verb,
     WriteRows,
 )
-from handrail.model.replayed import Replayed, ReplayedTable, bare
+from handrail.model.replayed import Replayed, bare
+from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.schema import ConstraintKind
 

@@ -46,6 +46,18 @@ def tables(step: ReviewedStep) -> frozenset[str]:
     return frozenset(plain - {""})
 
 
+def referred(step: ReviewedStep) -> frozenset[str]:
+    """Return the tables, without their schemas, that foreign keys it makes point at."""
+    found: set[str] = set()
+    for _, action in step.actions():
+        match action:
+            case act.CreateTable(constraints=made) | act.AddColumn(constraints=made):
+                found |= {constraint.referenced_table for constraint in made}
+            case act.AddConstraint(constraint=constraint):
+                found.add(constraint.referenced_table)
+    return frozenset(bare(name).rpartition(".")[2] for name in found - {""})
+
+
 @lru_cache(maxsize=2)  # see tables
 def names(step: ReviewedStep) -> frozenset[str]:
     """Return the names of all that it touches: tables, columns, constraints, indexes, types, views."""
