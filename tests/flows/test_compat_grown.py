@@ -141,3 +141,12 @@ def test_rows_that_cannot_be_deleted_at_home_are_none_that_the_version_deletes(p
     cells = _cells(pg_bench, _SECRETS, _body((_SEALED[0], never, lasting)), _body(("select 1",)))
 
     assert [c["result"] for c in cells] == ["works"] * 2
+
+
+def test_a_long_text_that_becomes_shorter_fails_the_write(pg_bench: Workbench) -> None:
+    wide = "String(8000))".join(_SECRETS.rsplit("String(40))", 1))
+    first = "create table secrets (id serial primary key, name varchar(40) not null, value varchar(8000) not null)"
+
+    cells = _cells(pg_bench, wide, _body((first,)), _body(("alter table secrets alter value type varchar(7990)",)))
+
+    assert [c["result"] for c in cells] == ["works", "write fails"]
