@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Connection
@@ -9,6 +10,7 @@ from handrail.engines.base import Engine, Landed, Purpose, for_url
 from handrail.engines.postgresql.functions import ACTING, OF_EXTENSIONS, VOLATILE, pure
 from handrail.engines.postgresql.sandbox import fresh_database
 from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.syntax import find
 from handrail.model.operation import StatementKind
 
 #: The server whose functions the lists are of.
@@ -214,3 +216,18 @@ def test_only_concurrent_index_statements_leave_something_to_discard(engine: Eng
     assert engine.statements.discard("create index i on t (a)") is None
     assert engine.statements.discard("reindex index concurrently i") is None
     assert engine.statements.discard("drop index concurrently s.i") == 'DROP INDEX CONCURRENTLY IF EXISTS "s"."i"'
+
+
+def test_a_tree_is_searched_where_protobuf_5_tells_no_more_of_a_field_than_its_kind() -> None:
+    class Node:
+        def __init__(self, kind: str, *fields: object) -> None:
+            self.DESCRIPTOR = SimpleNamespace(name=kind)
+            self._fields = fields
+
+        def ListFields(self) -> list[tuple[object, object]]:  # noqa: N802 - protobuf's name
+            of_messages = SimpleNamespace(message_type=object())
+            return [(of_messages, field) for field in self._fields]
+
+    tree = Node("SelectStmt", Node("FuncCall"), [Node("A_Expr", Node("FuncCall")), Node("FuncCall")])
+
+    assert len(list(find(tree, "FuncCall"))) == 3

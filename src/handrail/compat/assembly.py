@@ -10,7 +10,7 @@ from handrail.compat.cause import Certainty, operation, operation_of
 from handrail.compat.tracing import Looks
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Cell, Matrix, Result, Row, Trial, Trouble, worst
-from handrail.model.operation import RecordedRevision
+from handrail.model.operation import Reading, RecordedRevision, Statement
 
 Recorded = Callable[[str], RecordedRevision]
 
@@ -45,7 +45,7 @@ class Assembly:
             for begun in {each for row in self._begun(version.name) for each in row}:
                 revision = self.seen[begun.place].revision.id
                 known = (version.name, begun.trial, begun.place) in self.causes
-                if not known and not begun.hidden_before and len(self.recorded(revision).own_statements) > 1:
+                if not known and not begun.hidden_before and _only(self.recorded(revision)) is None:
                     tables = found.setdefault(revision, {}).setdefault(version.name, set())
                     tables.add(begun.trial.table)
         return {r: {v: frozenset(tables) for v, tables in by.items()} for r, by in found.items()}
@@ -118,8 +118,9 @@ class Assembly:
             return since, operation(trial, self.recorded(since), Certainty.NAMED)
         read = self.recorded(since)
         looks = self.looks.get(since, ())
-        if len(read.own_statements) == 1:
-            return since, operation_of(read, read.own_statements[0].sql, 0)
+        only = _only(read)
+        if only is not None:
+            return since, operation_of(read, only.sql, 0)
         if looks and all(look.seen for look in looks):
             last = len(looks)
             while last and trial in looks[last - 1].trials.get(begun.version, frozenset()):
@@ -130,6 +131,12 @@ class Assembly:
 
     def _trials(self, version: str, place: int) -> tuple[Trial, ...]:
         return self.seen[place].trials.get(version, ())
+
+
+def _only(read: RecordedRevision) -> Statement | None:
+    """Return the one statement that the revision sends, None where there are others or may be."""
+    own = read.own_statements
+    return own[0] if len(own) == 1 and read.reading is Reading.EXACT else None
 
 
 def hides(now: tuple[Trial, ...], trial: Trial) -> bool:

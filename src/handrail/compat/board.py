@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from handrail.compat.children import Children, known_children
 from handrail.compat.exercise import Exercise
 from handrail.compat.known_schema import of_snapshot
 from handrail.compat.planting import Planter
@@ -16,12 +17,10 @@ from handrail.compat.prediction import Outlook
 from handrail.compat.reach import Reach
 from handrail.compat.rows import Habits, Rows
 from handrail.engines.base import Engine
-from handrail.model.contract import AppVersion, Contract, ContractTable
+from handrail.model.contract import AppVersion, ContractTable
 from handrail.model.matrix import Trial
 from handrail.model.revision import Revision
 
-#: What a server does with children by itself.
-BY_SERVER = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 #: The schemas that snapshots leave out of names, of PostgreSQL and of SQLite.
 _PLAIN = frozenset({None, "", "public", "main"})
 Applied = Callable[[tuple[str, ...]], frozenset[str]]
@@ -180,7 +179,7 @@ class Moment:
 
     def _own(
         self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]
-    ) -> tuple[str, frozenset[tuple[str, tuple[str, ...]]]]:
+    ) -> tuple[str, Children]:
         """Return a digest of all of the version that matters to that table, and the children it sees to."""
         children = known_children(version.contract, table, self._name)
         parents = mapped.keys() & self._parents(self._name(table))
@@ -236,7 +235,7 @@ class Moment:
         table: ContractTable,
         name: str,
         habits: Habits,
-        children: frozenset[tuple[str, tuple[str, ...]]],
+        children: Children,
         mapped: Mapping[str, ContractTable],
     ) -> Exercise:
         if self._planter is None:
@@ -257,24 +256,3 @@ def named(schema: str | None, table: str, default: str | None) -> str:
     """Return a table's name as a snapshot has it: qualified unless by the schema that the engine begins with."""
     owner = schema or default
     return table if owner in _PLAIN else f"{owner}.{table}"
-
-
-def known_children(
-    contract: Contract, parent: ContractTable, name_of: Callable[[ContractTable], str]
-) -> frozenset[tuple[str, tuple[str, ...]]]:
-    """Return the foreign keys to that table whose children the version sees to itself when it deletes a row.
-
-    Those that it declares, unless it relies on the server for them (ON DELETE ...), and those behind a relationship of
-    its own: its mapper deletes or empties those rows first.
-    """
-    declared = {
-        (name_of(child), key.columns)
-        for child in contract.tables
-        for key in child.foreign_keys
-        if (key.table, key.schema) == (parent.name, parent.schema) and key.on_delete not in BY_SERVER
-    }
-    names = {table.full_name: name_of(table) for table in contract.tables}
-    related = {
-        (names.get(r.table, r.table), r.foreign) for r in parent.relationships if r.foreign and not r.passive_deletes
-    }
-    return frozenset(declared | related)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from handrail.compat.attempt import Failure, Swallowed, message, undone
+from handrail.compat.children import Children, seen_to
 from handrail.compat.planting import CannotPlant, lightweight, settled
 from handrail.compat.rows import Habits, Rows, UniqueKey, unique_keys, unique_sets
 from handrail.compat.values import candidates, value
@@ -35,7 +36,7 @@ class Exercise:
     conn: Connection
     rows: Rows
     classify: Classify
-    known_children: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    known_children: Children = frozenset()
     acting: Callable[[], AbstractContextManager[None]] = nullcontext
     denial_counts: bool = False
 
@@ -66,6 +67,8 @@ class Exercise:
         every = [*self.rows.furthest().items(), *self.rows.choices()]
         refused = frozenset((name, str(each)) for name, each in every if self._refused({name: each}))
         self._use(self.rows.habits, refused=refused, read_only=live is None and self._refused({}))
+        self._use(self.rows.habits, sealed=self._sealed())
+        self._use(self.rows.habits, lasting=self._withheld(lambda: self._delete(self._inserted())))
         return self.rows.habits
 
     def trials(self) -> tuple[Trial, ...]:
@@ -181,10 +184,11 @@ class Exercise:
         yield from self._tried(Result.MINIMAL_INSERT_FAILS, least)
 
     def _deletes(self) -> Iterator[Trial]:
-        if not self.rows.table.primary_key:
+        if not self.rows.table.primary_key or self.rows.habits.lasting:
             return
         incoming = self.rows.planter.incoming(self.rows.name)
-        unseen = [(child, key) for child, key in incoming if (child.name, key.columns) not in self.known_children]
+        mapped, known = self.rows.mapped, self.known_children
+        unseen = [(child, key) for child, key in incoming if not seen_to(child.name, key.columns, mapped, known)]
         if not unseen:
             yield from self._unless_unwritable(lambda: self._delete(self._inserted()))
         for child, key in unseen:
@@ -237,12 +241,32 @@ class Exercise:
         if not self.rows.table.primary_key:
             self._insert(row)
             return
-        stored = self._insert_returning(row)
+        self._update(self._insert_returning(row), self.rows.other())
+
+    def _update(self, stored: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+        if not other:
+            return
+        done = self._send(self.target.update().where(*self._same(stored)).values(**other))
+        if self.rows.table.mapped and done.rowcount == 0:
+            raise Swallowed("UPDATE matched no row, though it is there: a trigger, rule or policy swallowed it")
+
+    def _sealed(self) -> frozenset[str]:
+        """Return the columns that an INSERT may fill and an UPDATE may not change, as a trigger has it."""
         other = self.rows.other()
-        if other:
-            done = self._send(self.target.update().where(*self._same(stored)).values(**other))
-            if self.rows.table.mapped and done.rowcount == 0:
-                raise Swallowed("UPDATE matched no row, though it is there: a trigger, rule or policy swallowed it")
+        if not self._withheld(partial(self._changed, other)):
+            return frozenset()
+        alone = {name: partial(self._changed, {name: each}) for name, each in other.items()}
+        return frozenset(name for name, change in alone.items() if self._withheld(change))
+
+    def _changed(self, other: Mapping[str, Any]) -> None:
+        self._update(self._inserted(), other)
+
+    def _withheld(self, code: Callable[[], object]) -> bool:
+        """Whether that is refused to rows which can be written, and not for a missing right."""
+        if not self.rows.table.primary_key or self._unwritable():
+            return False
+        done = self._undone(code)
+        return isinstance(done, Failure) and self.classify(done) is not Cause.DENIED
 
     def _send(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         with self.acting():

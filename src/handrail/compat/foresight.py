@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from handrail.compat.board import known_children, named
+from handrail.compat.board import named
+from handrail.compat.children import known_children
 from handrail.compat.known_schema import KnownSchema
 from handrail.compat.prediction import Keys, Outlook, home
 from handrail.model.contract import AppVersion, ContractTable

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from handrail.compat.children import Children, seen_to
 from handrail.compat.known_schema import KnownSchema
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec
 from handrail.model.contract import ContractColumn, ContractTable, ContractType, Family, Source
@@ -20,7 +21,6 @@ from handrail.model.schema import ConstraintKind
 Keys = frozenset[tuple[str, ...]]
 #: A result, the column it is about, and why.
 Foreseen = tuple[Result, str, str]
-Children = frozenset[tuple[str, tuple[str, ...]]]
 _DEEPEST = 8
 _SPELLED = {
     "varchar": "character varying",
@@ -166,7 +166,7 @@ class Outlook:
                 continue
             believed = next((k for k in self.table.foreign_keys if k.columns == key.columns), None)
             parent = self.schema.tables.get(key.referenced_table)
-            if key.referenced_table not in self.mapped and key.columns not in self.parents:
+            if key.referenced_table not in self.mapped and self.table.mapped_of(key.columns) not in self.parents:
                 yield Result.WRITE_FAILS, key.columns[0], f"it has to name a row of {key.referenced_table}"
             elif believed is not None and believed.table != key.referenced_table.rpartition(".")[2]:
                 yield Result.UNKNOWN, key.columns[0], f"it names {key.referenced_table} by now"
@@ -177,8 +177,8 @@ class Outlook:
         if not self.table.primary_key:
             return
         for child in self.schema.tables.values():
-            for key in child.foreign_keys:
-                if key.referenced_table == self.name and (child.name, key.columns) not in self.children:
+            for key in (k for k in child.foreign_keys if k.referenced_table == self.name):
+                if not seen_to(child.name, key.columns, self.mapped, self.children):
                     named = f"{child.name} ({', '.join(key.columns)}) names its rows"
                     yield self._deletion(live, child, key), "", named
 

@@ -44,7 +44,8 @@ class Habits:
 
     `keys` are the columns known to be unique there, `partial` those under a condition, `parents` the columns that had
     to name a row of another table, `values` what passes the CHECKs there, `refused` the columns and values that were
-    refused there already.
+    refused there already, `sealed` the columns whose UPDATE was refused there where an INSERT was
+    not, as triggers do; rows that were `lasting` there cannot be deleted.
     """
 
     keys: frozenset[tuple[str, ...]] = frozenset()
@@ -52,6 +53,8 @@ class Habits:
     parents: frozenset[tuple[str, ...]] = frozenset()
     values: tuple[tuple[str, Any], ...] = ()
     refused: frozenset[tuple[str, str]] = frozenset()
+    sealed: frozenset[str] = frozenset()
+    lasting: bool = False
     read_only: bool = False
 
 
@@ -87,11 +90,13 @@ class Rows:
         row.update(chosen)
         alone = {name for columns in (self.table.primary_key, *unique_keys(self.live)) for name in columns}
         for key in self.foreign_keys():
-            if not set(key.columns) <= row.keys() or any(row[name] is None for name in key.columns):
+            given = [name for name in key.columns if name in row]  # the others are the server's to fill
+            if not given or any(row[name] is None for name in given):
                 continue
             own = number if alone.intersection(key.columns) else 0
             found = self._parent(key, row, own)
-            row.update({name: self._as_written(name, found[name]) for name in found if name not in chosen})
+            ours = found.keys() & row.keys() - chosen.keys()
+            row.update({name: self._as_written(name, found[name]) for name in ours})
         return row
 
     def _parent(self, key: Constraint, row: Mapping[str, Any], own: int) -> Mapping[str, Any]:
@@ -105,7 +110,7 @@ class Rows:
             return self._made_through(through, key)
         if key.referenced_table == self.name:
             return self._of_itself(key, row, own)
-        if key.referenced_table in self.mapped or key.columns in self.habits.parents:
+        if key.referenced_table in self.mapped or self.table.mapped_of(key.columns) in self.habits.parents:
             return self.planter.parent(key, {}, own=own)
         return {}
 
@@ -113,13 +118,14 @@ class Rows:
         """Return the table that the version believes the key to name, where it names another one by now."""
         for mine in self.table.foreign_keys:
             name = next((n for n, t in self.mapped.items() if (t.name, t.schema) == (mine.table, mine.schema)), None)
-            if mine.columns == key.columns and name is not None and name != key.referenced_table:
+            moved = name is not None and name != key.referenced_table
+            if moved and mine.columns == self.table.mapped_of(key.columns):
                 return name
         return None
 
     def _made_through(self, name: str, key: Constraint) -> Mapping[str, Any]:
         parent = Rows(planter=self.planter, table=self.mapped[name], name=name, mapped=self.mapped)
-        mine = next(k for k in self.table.foreign_keys if k.columns == key.columns)
+        mine = next(k for k in self.table.foreign_keys if k.columns == self.table.mapped_of(key.columns))
         target = parent.target
         insert = target.insert().values(**parent.row({}))
         found = self.planter.conn.execute(insert.returning(*(target.c[c] for c in mine.referenced))).one()
@@ -133,13 +139,13 @@ class Rows:
             return {mine: self._own(row, mine, theirs) for mine, theirs in pairs(key)}
 
     def other(self) -> dict[str, Any]:
-        """Return other values for all columns but keys and those that a CHECK has fixed."""
+        """Return other values for all columns but keys, those that a CHECK has fixed, and those sealed at home."""
         fixed = self._fixed()
         number = next(self.planter.numbers)
         return {
             c.name: value(c, number)
             for c in self.table.columns
-            if sent(c) and c.name not in fixed and c.constant is None
+            if sent(c) and c.name not in fixed and c.constant is None and c.name not in self.habits.sealed
         }
 
     def furthest(self) -> dict[str, Any]:

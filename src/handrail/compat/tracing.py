@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -11,6 +11,7 @@ from handrail.compat.board import Learnt, Moment
 from handrail.engines.base import Engine
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Trial
+from handrail.model.operation import StatementKind
 from handrail.model.revision import Revision
 
 
@@ -44,6 +45,9 @@ class Tracer:
         if wanted is None:
             return
         looks = self._looks.setdefault(revision.id, [])
+        if looks and engine.statements.kind(sql) is StatementKind.READ:
+            looks.append(replace(looks[-1], sql=sql))  # whoever only looks has changed nothing
+            return
         with engine.trials.within(conn) as possible:
             if not possible:
                 looks.append(Look(sql=sql, seen=False))

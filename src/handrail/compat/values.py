@@ -13,7 +13,9 @@ from handrail.model.contract import ContractColumn, ContractType, Family
 from handrail.model.schema import SchemaObject
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_LONGEST = 2_000
+#: Characters of the longest text that is written; beyond what MySQL's TEXT takes, and still short when compressed in an
+#: index of PostgreSQL, whose rows take 2704 bytes (https://www.postgresql.org/docs/current/btree.html).
+_LONGEST = 100_000
 _DAY = date(2026, 1, 1)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 #: What follows the base type in a domain's definition.

@@ -141,6 +141,10 @@ class ContractTable:
         """Return the column of that name, None where there is none."""
         return next((column for column in self.columns if column.name == name), None)
 
+    def mapped_of(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of the columns that the version maps: what it knows of a key that others have joined."""
+        return tuple(name for name in columns if self.column(name) is not None)
+
     def minimal(self) -> tuple[ContractColumn, ...]:
         """Return the columns of an INSERT when only the required attributes are set.
 

@@ -53,10 +53,8 @@ def find(node: Node, *kinds: str) -> Iterable[Node]:
         for field, value in inner.ListFields():
             if field.message_type is None:
                 continue
-            if field.is_repeated:
-                waiting.extend(value)
-            else:
-                waiting.append(value)
+            # `is_repeated` is not in protobuf 5, which postgast takes as well
+            waiting.extend([value] if hasattr(value, "DESCRIPTOR") else value)
 
 
 def analyzes(node: Node) -> bool:
