@@ -112,3 +112,13 @@ def test_a_terminal_that_is_closed_does_not_end_the_migration(bench: Workbench) 
     os.close(ours)
     assert process.wait(_TIMEOUT_S) == 0
     assert_applied(bench)
+
+
+def test_a_project_whose_path_the_locale_does_not_have_is_migrated(tmp_path: Path, database_url: str) -> None:
+    bench = Workbench(tmp_path / "größe", database_url)
+    bench.revision("aaa1", None, "pass")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for command in (("apply", "--yes"), ("status",), ("log",)):
+        started = bench.start(*command, env=plain)
+        _out, err = started.communicate(timeout=_TIMEOUT_S)
+        assert started.returncode == 0, err

@@ -141,3 +141,11 @@ def _write(roles: Roles) -> None:
         host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database
     ) as conn:
         conn.execute("delete from handrail.log")
+
+
+def test_who_lacks_the_right_to_a_table_of_the_revision_is_told_to_have_it_granted(roles: Roles) -> None:
+    roles.run("create table others (id int)")
+    roles.bench.revision("aaa2", "aaa1", 'op.add_column("others", sa.Column("email", sa.String(50)))')
+    said = refusal(roles.bench, *APPLY, exit_=1)
+    assert "must be owner of table others" in said
+    assert "fix: grant the right" in said

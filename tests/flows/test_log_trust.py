@@ -135,6 +135,18 @@ def test_a_file_of_any_encoding_is_logged_as_it_is_and_rolled_back(case: str, ap
     assert applied.rows("select version_num from alembic_version") == [("aaa2",)]
 
 
+def test_tables_of_others_under_our_names_are_refused_before_anything_is_touched(bench: Workbench) -> None:
+    bench.revision("aaa1", None, "pass")
+    table = tables(for_url(bench.url)).log.fullname
+    bench.execute(*(["create schema handrail"] if "." in table else []), f"create table {table} (x int)")
+    refused = bench.run("apply", "--yes")
+    assert refused.returncode == 2, refused.stderr
+    assert f"{table} is there already" in refused.stderr
+    assert "nothing was touched" in refused.stderr
+    bench.execute(f"drop table {table}")
+    assert bench.run("apply", "--yes").returncode == 0
+
+
 def test_an_older_copy_that_was_restored_is_rolled_back_after_somebody_has_bound_it(applied: Workbench) -> None:
     cut_the_end(applied)
     applied.execute("drop table t2", "update alembic_version set version_num = 'aaa1'")

@@ -32,6 +32,11 @@ _TELL_EVERY_S = 2.0
 _BACKOFF_FIRST_S = 0.1
 _BACKOFF_MOST_S = 30.0
 _NAMED = 3
+_REMEDIES = {
+    Cause.DENIED: "grant the right, or name a user who has it in the environment's url",
+    Cause.DISK_FULL: "free disk space",
+    Cause.READ_ONLY: "make the database writable, or name the primary in the environment's url",
+}
 _RETRIED = frozenset({Cause.LOCK_TIMEOUT, Cause.DEADLOCK, Cause.SERIALIZATION})
 
 
@@ -157,7 +162,7 @@ class Stepper:
             ) from raised.exception
         tried.clear_away()
         if cause not in _RETRIED:
-            raise self._failed(step, raised) from raised.exception
+            raise self._failed(step, raised, cause) from raised.exception
         blockers = self._blockers(step)
         left_s = budget_ends - self._s.ports.clock.monotonic()
         if left_s <= 0 or not step.exact:
@@ -216,7 +221,7 @@ class Stepper:
     def _held_too_long(self, step: Step, exc: LockHoldSpent) -> HandrailError:
         return self._standing(LockHoldSpent, what=f"{step.revision.id}: {exc.what}", why=exc.why, fix=exc.fix)
 
-    def _failed(self, step: Step, raised: Raised) -> HandrailError:
+    def _failed(self, step: Step, raised: Raised, cause: Cause) -> HandrailError:
         if isinstance(raised.exception, HandrailError):
             return raised.exception
         place = f" ({raised.place.file}:{raised.place.line})" if raised.place else ""
@@ -224,7 +229,7 @@ class Stepper:
             StepFailed,
             what=f"{step.direction.value} {step.revision.id} failed",
             why=f"{raised.summary}{place}",
-            fix=f"correct the revision, then: {self._again}",
+            fix=f"{_REMEDIES.get(cause, 'correct the revision')}, then: {self._again}",
         )
 
     def _standing(self, kind: type[StepFailed], *, what: str, why: str, fix: str) -> HandrailError:

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, DateTime, Integer, LargeBinary, MetaD
 from sqlalchemy.schema import CreateSchema
 
 from handrail.engines.base import Engine, transaction
+from handrail.errors import TargetRefused
 
 _SERIAL = sa.BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER
 
@@ -123,11 +124,27 @@ def exist(conn: Connection, engine: Engine) -> bool:
 
 
 def create(conn: Connection, engine: Engine) -> None:
-    """Make our tables where they are missing, in one transaction of `conn` (autocommit). Call under the lease."""
+    """Make our tables where they are missing, in one transaction of `conn` (autocommit). Call under the lease.
+
+    Raises TargetRefused where tables of others have their names.
+    """
     if exist(conn, engine):
         return
     with transaction(conn):
         # IF NOT EXISTS asks for the right to create schemas even where this one was made for us
         if engine.state_schema and not sa.inspect(conn).has_schema(engine.state_schema):
             conn.execute(CreateSchema(engine.state_schema))
+        _refuse_taken(conn, engine)
         tables(engine).metadata.create_all(conn)
+
+
+def _refuse_taken(conn: Connection, engine: Engine) -> None:
+    there = set(sa.inspect(conn).get_table_names(schema=engine.state_schema))
+    ours = {table.name: table.fullname for table in tables(engine).metadata.sorted_tables}
+    taken = [ours[name] for name in sorted(there & ours.keys())]
+    if taken and len(taken) < len(ours):
+        raise TargetRefused(
+            what="Handrail cannot make its tables here; nothing was touched",
+            why=f"{', '.join(taken)} is there already, and not of its making",
+            fix="rename it, or drop it where nobody needs it",
+        )

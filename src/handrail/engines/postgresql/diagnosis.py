@@ -120,7 +120,7 @@ def _database(url: URL, parameters: Mapping[str, Any], said: str) -> _Sentence:
     if limit is not None and sessions is not None and 0 <= limit <= sessions:
         return _Sentence(
             what=f"database {name} has too many connections; nothing was touched",
-            why=f"{sessions} are open, its limit is {limit}",
+            why=f"{sessions} are open, its limit is {limit}; a run needs three of its own",
             fix="close some, or ALTER DATABASE ... CONNECTION LIMIT",
         )
     return _Sentence(

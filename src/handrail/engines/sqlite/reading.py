@@ -151,10 +151,10 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 def _read_only(file: Path, **query: str) -> URL:
     return URL.create(
-        "sqlite+pysqlite", database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true", **query}
+        "sqlite+pysqlite", database=f"file:{quote(os.fsencode(file))}", query={"mode": "ro", "uri": "true", **query}
     )
 
 
 def _uri(file: Path, **query: str) -> str:
     options = "&".join(f"{key}={value}" for key, value in {"mode": "ro", **query}.items())
-    return f"file:{quote(str(file))}?{options}"
+    return f"file:{quote(os.fsencode(file))}?{options}"
