@@ -1,8 +1,7 @@
 """What every engine offers, and the only choice of an engine by URL.
 
 An engine is one object bound to one URL. Its rooms (`catalog`, `effects`, `statements`, `locks`, `activity`) are
-modules of its package that satisfy the Protocols below, so that every engine has the same file names. Flows never ask
-an engine for its name.
+modules of its package that satisfy the Protocols below, the same names in every engine. Flows never ask which it is.
 """
 
 from __future__ import annotations

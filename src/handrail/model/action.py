@@ -334,9 +334,8 @@ class Verb(Enum):
 class WriteRows:
     """INSERT, UPDATE, DELETE, MERGE or TRUNCATE of one table.
 
-    `where` is the condition as SQL, '' where there is none. `columns` are those it sets, () where it names none.
-    `reads` are the other tables that it takes rows or values from. `cascade` belongs to TRUNCATE.
-    `touch` is an UPDATE that gives columns the values they have, for a trigger to see.
+    `where` is the condition as SQL, `columns` are those it sets: '' and () for none. `reads` are other tables it takes
+    from, `cascade` belongs to TRUNCATE, `touch` is an UPDATE that leaves values as they are, for a trigger to see.
     """
 
     verb: Verb
