@@ -223,6 +223,7 @@ def test_a_nameless_constraint_is_seen_before_it_fails(tmp_path: Path) -> None:
         ("import ctypes\nctypes.CDLL(None)._exit(0)", "its code ended the process"),
         ("undefined_name", "line 12: NameError: name 'undefined_name' is not defined"),
         ("raise RuntimeError('at postgresql://u:canary-5@h/x')", "line 12: RuntimeError: at postgresql://u:***@h/x"),
+        ("raise RuntimeError(f'{object()} is odd')", "line 12: RuntimeError: <object object> is odd"),
     ],
 )
 def test_one_bad_revision_is_failed_with_the_reason_and_the_others_are_read(

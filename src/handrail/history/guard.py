@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from handrail.model.operation import Place
 T = TypeVar("T")
 
 _LIBRARY = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib")})
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _HANDRAIL = str(Path(handrail.__file__).parent)
 
 
@@ -52,10 +54,10 @@ def call(code: Callable[[], T]) -> T | Raised:
 
 
 def summary(exc: BaseException) -> str:
-    """Return class and first line of the message, masked."""
+    """Return class and first line of the message, masked; without addresses, so that the same is told the same way."""
     if isinstance(exc, SystemExit):
         return f"it called sys.exit({exc.code!r})"
-    lines = str(exc).strip().splitlines()
+    lines = _ADDRESS.sub("", str(exc).strip()).splitlines()
     return secrets.mask(f"{type(exc).__name__}: {lines[0]}" if lines else type(exc).__name__)
 
 
