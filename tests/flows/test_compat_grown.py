@@ -150,3 +150,16 @@ def test_a_long_text_that_becomes_shorter_fails_the_write(pg_bench: Workbench) -
     cells = _cells(pg_bench, wide, _body((first,)), _body(("alter table secrets alter value type varchar(7990)",)))
 
     assert [c["result"] for c in cells] == ["works", "write fails"]
+
+
+def test_a_limit_that_moves_and_stays_too_narrow_is_one_break(pg_bench: Workbench) -> None:
+    narrow = ("alter table secrets alter value type varchar({})".format(limit) for limit in (10, 20, 40))
+
+    cells = _cells(pg_bench, _SECRETS, _body(_SEALED[:1]), *(_body((sql,)) for sql in narrow))
+
+    assert [c["result"] for c in cells] == ["works", "write fails", "write fails", "works"]
+    (first,), (second,) = cells[1]["troubles"], cells[2]["troubles"]
+    assert ["(10)" in first["trial"]["message"], "(20)" in second["trial"]["message"]] == [True, True]
+    assert {(t["since"], t["healed_by"], t["operation"].partition(" at ")[0]) for t in (first, second)} == {
+        ("r001", "r003", "execute alter table secrets alter value type varchar(10)")
+    }

@@ -17,7 +17,10 @@ Recorded = Callable[[str], RecordedRevision]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
-    """A trial of a version, the place in what was seen at which it began, and whether it may have been hidden there."""
+    """A trial of a version, the place in what was seen at which it began, and whether it may have been hidden there.
+
+    `trial` is what was seen at that place; later the limits in its message may be others.
+    """
 
     version: str
     trial: Trial
@@ -70,7 +73,13 @@ class Assembly:
 
     def _troubles(self, version: str) -> list[tuple[Trouble, ...]]:
         """Return the troubles of a version at each revision."""
-        return [tuple(self._trouble(begun, place) for begun in row) for place, row in enumerate(self._begun(version))]
+        return [
+            tuple(
+                self._trouble(begun, trial, place)
+                for begun, trial in zip(row, each.trials.get(version, ()), strict=True)
+            )
+            for place, (row, each) in enumerate(zip(self._begun(version), self.seen, strict=True))
+        ]
 
     def _begun(self, version: str) -> list[tuple[Beginning, ...]]:
         """Return at each revision what does not work there, with where each began.
@@ -82,21 +91,21 @@ class Assembly:
         before: tuple[Trial, ...] = ()
         for place, each in enumerate(self.seen):
             now = each.trials.get(version, ())
-            since = {t: b for t, b in since.items() if t in now or hides(now, t)}
+            since = {t: b for t, b in since.items() if not _over(now, t)}
             for trial in now:
-                if trial not in since:
-                    since[trial] = Beginning(
+                if trial.unmeasured not in since:
+                    since[trial.unmeasured] = Beginning(
                         version=version, trial=trial, place=place, hidden_before=hides(before, trial)
                     )
-            result.append(tuple(since[trial] for trial in now))
+            result.append(tuple(since[trial.unmeasured] for trial in now))
             before = now
         return result
 
-    def _trouble(self, begun: Beginning, place: int) -> Trouble:
-        trial, later = begun.trial, self.seen[place + 1 :]
+    def _trouble(self, begun: Beginning, trial: Trial, place: int) -> Trouble:
+        later = self.seen[place + 1 :]
         over = (each for each in later if _over(each.trials.get(begun.version, ()), trial))
         healed = next((each.revision.id for each in over), "")
-        key = (begun.version, trial, begun.place)
+        key = (begun.version, begun.trial, begun.place)
         if key not in self.causes:
             self.causes[key] = self._cause(begun)
         since, told = self.causes[key]
@@ -143,14 +152,14 @@ def hides(now: tuple[Trial, ...], trial: Trial) -> bool:
     """Return whether something else about the same table keeps that trial from being seen."""
     return any(
         other.table == trial.table
-        and other != trial
+        and other.unmeasured != trial.unmeasured
         and (other.result.place < trial.result.place or (other.result is trial.result and not other.column))
         for other in now
     )
 
 
 def _over(now: tuple[Trial, ...], trial: Trial) -> bool:
-    return trial not in now and not hides(now, trial)
+    return all(other.unmeasured != trial.unmeasured for other in now) and not hides(now, trial)
 
 
 def _cell(version: str, seen: Seen, troubles: tuple[Trouble, ...]) -> Cell:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from handrail.model.sighting import Deployment
 from handrail.model.verdict import Verdict
+
+_LIMIT = re.compile(r"\([\d, ]+\)")
 
 
 class Result(Enum):
@@ -39,6 +42,12 @@ class Trial:
     table: str
     column: str = ""
     message: str = ""
+
+    @property
+    def unmeasured(self) -> Trial:
+        """The trial without the limits that its message names: that one moves ends no trouble and begins no other."""
+        bare = _LIMIT.sub("()", self.message) if "(" in self.message else self.message
+        return self if bare == self.message else replace(self, message=bare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
