@@ -103,10 +103,11 @@ def test_settings_that_stand_are_not_touched(project: Path, capsys: pytest.Captu
     own = 'journal = "j.db"\n[environments.live]\nurl = "env:LIVE"\n'
     (project / "handrail.toml").write_text(own)
     before = (project / "pyproject.toml").read_text()
-    _init(project, capsys, "--yes")
+    told = _init(project, capsys, "--yes").err
     assert (project / "handrail.toml").read_text() == own
     assert (project / "pyproject.toml").read_text() == before
-    assert (project / "scripts" / "validate_schema.py").is_file()
+    assert '"--environment", "live"]' in (project / "scripts" / "validate_schema.py").read_text()
+    assert "handrail apply -e live --dry-run" in told
 
 
 def test_settings_without_an_environment_get_the_three(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

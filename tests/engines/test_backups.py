@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -64,6 +65,37 @@ def test_a_database_is_never_made_where_its_own_is(database_url: str) -> None:
         needs = engine.needs(conn)
     with pytest.raises(TargetRefused, match="never restored over the database it was made of"):
         engine.backups.create(engine.backups.named(database_url), needs)
+
+
+def test_a_database_is_known_by_every_name_of_its_server(postgresql_url: str) -> None:
+    own = make_url(postgresql_url)
+    engine = for_url(own)
+    with engine.connect(Purpose.STATE) as conn:
+        needs = engine.needs(conn)
+        conn.exec_driver_sql("drop schema public cascade")  # so that it is empty, and its name alone protects it
+    with tempfile.TemporaryDirectory() as short:
+        alias = Path(short) / "s"
+        alias.symlink_to(str(own.query["host"]))
+        with pytest.raises(TargetRefused, match="never restored over the database it was made of"):
+            engine.backups.create(for_url(own.update_query_dict({"host": str(alias)})), needs)
+
+
+@pytest.mark.parametrize(
+    "something",
+    [
+        "create function f() returns int language sql as 'select 1'",
+        "create type mood as enum ('well')",
+        "select lo_from_bytea(0, 'x')",
+    ],
+)
+def test_a_database_without_tables_is_not_empty_for_that(postgresql_url: str, something: str) -> None:
+    engine = for_url(postgresql_url)
+    with engine.connect(Purpose.STATE) as conn:
+        conn.exec_driver_sql(something)
+        needs = engine.needs(conn)
+    elsewhere = for_url(make_url(postgresql_url).set(database="postgres"))
+    with pytest.raises(TargetRefused, match="is not empty"):
+        elsewhere.backups.create(engine, needs)
 
 
 def test_a_pg_dump_that_is_older_than_the_server_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -269,6 +269,8 @@ def test_checks_before_and_after_are_told_and_a_result_that_is_not_verified(benc
     for side in ("before", "after"):
         assert {"revision-at-head", "schema-matches"} <= {j["name"] for j in told[side]}
     assert len(told["checked"]) == 2
+    began, ended = (datetime.fromisoformat(m) for m in (told["began_at"], told["run"]["ended_at"]))
+    assert (ended - began).total_seconds() == pytest.approx(told["length_s"], abs=0.01)
     bench.revision("ccc3", "bbb2", 'op.create_table("c", sa.Column("id", sa.Integer, primary_key=True))')
     bench.execute("alter table users add column smuggled integer")
     done = bench.run("apply", "--verify-after", "--yes")

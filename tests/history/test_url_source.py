@@ -26,6 +26,8 @@ def _env_py(root: Path, text: str) -> str:
         ('import os\na = os.environ["REDIS_URL"]\nb = os.environ["DATABASE_URL"]', "DATABASE_URL env.py:3"),
         ('import os\na = os.environ["TEST_DATABASE_URL"]\nb = os.environ["MY_URL"]', "MY_URL env.py:3"),
         ('import os\na = os.environ["HOME"]\nb = app.config["SQLALCHEMY_DATABASE_URI"]', ""),
+        ('import os\nurl = os.environ["SHOP_DB"]', "SHOP_DB env.py:2"),
+        ('import os\na = os.environ["SHOP_DB"]\nb = os.environ["SHOP_DB_HOST"]', ""),
         ("not python at all (", ""),
     ],
 )

@@ -49,7 +49,7 @@ def command(alembic: str | None, format_: str, directory: Path, *, dry_run: bool
         options.show(_document(found, written=writes))
     elif writes:
         options.show(f"written: {', '.join(change.path for change in found.pending)}")
-        click.echo("next: handrail status, then handrail apply -e development --dry-run", err=True)
+        click.echo(f"next: handrail status, then handrail apply -e {found.environment} --dry-run", err=True)
     elif not found.pending:
         options.show("nothing to do")
     return 0

@@ -26,6 +26,7 @@ from handrail.model.backup import SCHEMA, Estimate, Forecast, Image, Manifest, M
 from handrail.model.plan import Plan
 from handrail.model.run import BackupMade, BackupProgressed, BackupStarted
 from handrail.model.target import Target
+from handrail.reports.backup_text import amount
 
 #: How often progress is told, in seconds.
 _TELL_S = 1.0
@@ -182,7 +183,7 @@ class _Job:
         if expected.needed_bytes > expected.free_bytes:
             raise BackupUnproved(
                 what="no backup is made; nothing was touched",
-                why=f"it may need {expected.needed_bytes} bytes, and {self.place} has {expected.free_bytes} left",
+                why=f"it may need {amount(expected.needed_bytes)}, and in {self.place} are {amount(expected.free_bytes)}",
                 fix="make room, or set another folder: backup.directory of the environment",
             )
         return expected

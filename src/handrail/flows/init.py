@@ -52,6 +52,13 @@ class _Site:
         return self.settings is not None and bool(self.settings.environments)
 
     @property
+    def usual(self) -> str:
+        """The environment that a command means without another one: the settings' own where they stand."""
+        known = list(self.settings.environments) if self.settings else []
+        chosen = self.settings.default_environment if self.settings else ""
+        return chosen or (_DEVELOPMENT if not known or _DEVELOPMENT in known else known[0])
+
+    @property
     def top(self) -> dict[str, str]:
         """The settings beside the environments."""
         return {
@@ -88,7 +95,7 @@ def look(root: Path, *, alembic: str | None = None, force: bool = False) -> Adop
         force=force,
     )
     changes = tuple(change for change in _changes(site) if change.before != change.after)
-    return Adoption(found=found, changes=changes, notes=(*_notes(site), *notes))
+    return Adoption(found=found, changes=changes, notes=(*_notes(site), *notes), environment=site.usual)
 
 
 def _url(root: Path, project: Project, variable: str, literal: str) -> str:
@@ -115,7 +122,7 @@ def _changes(site: _Site) -> Iterator[FileChange]:
     yield _settings(site)
     yield _template(site)
     for name in _SCRIPTS:
-        yield _ours(site, f"scripts/{name}", template.text(name))
+        yield _ours(site, f"scripts/{name}", template.text(name).replace(_DEVELOPMENT, site.usual))
     if (site.root / ".github").is_dir():
         yield _ours(site, _WORKFLOW, _workflow(site))
     yield _gitignore(site)
@@ -179,14 +186,12 @@ def _workflow(site: _Site) -> str:
     urls = _urls(site)
     in_ini = urls[_DEVELOPMENT].startswith("ini:")
     server = not site.literal.startswith("sqlite") if in_ini else True
-    known = list(site.settings.environments) if site.settings else []
     heads = site.settings.rules_after if site.settings else site.graph.heads  # the file is the same at a second run
-    usual = _DEVELOPMENT if not known or _DEVELOPMENT in known else known[0]
     return template.filled(
         "migrations.yml",
         server=server,
         variable=(site.found.variable or _USUAL) if server or not in_ini else "",
-        environment="staging" if in_ini and server else usual,
+        environment="staging" if in_ini and server else site.usual,
         install=_install(site.root),
         back=heads[0] if len(heads) == 1 else "" if heads else "base",
     )
@@ -238,7 +243,10 @@ def _notes(site: _Site) -> Iterator[str]:
         lines = [f'{key} = "{value}"' for key, value in site.top.items() if value]
         yield from (f"only you can add this to the table [tool.handrail] that is there: {line}" for line in lines)
     if not found.variable and not site.literal:
-        yield f"no environment variable with the URL is seen in env.py or the application: the settings say {_USUAL}"
+        yield (
+            f"no environment variable with the URL is seen in env.py or the application: the settings say {_USUAL}; "
+            'where it has another name, or is put together of several, write url = "env:NAME" or "command:..." there'
+        )
     elif not found.variable:
         yield (
             f"the URL of development stays in {found.alembic}; staging and production are read from {_USUAL}, "

@@ -18,6 +18,9 @@ _PLACEHOLDER = "driver://"
 _MOST_FILES = 300
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 _ENDS = ("URL", "URI", "DSN")
+#: What may hold a URL too, unless it stands beside the parts that one is put together of.
+_VAGUE_ENDS = ("DB", "DATABASE", "CONNECTION", "CONNECTION_STRING")
+_PARTS = ("HOST", "USER", "USERNAME", "PASSWORD", "PASS", "PORT")
 _DATABASE = re.compile(r"DATABASE|SQLALCHEMY|POSTGRES|PG|SQLITE|(?:^|_)DB")
 #: A variable in the ini's URL, which env.py puts its value for.
 _IN_INI = re.compile(r"%\((?!here\))(\w+)\)s|\$\{(\w+)\}")
@@ -37,8 +40,15 @@ def variable(project: Project) -> Variable | None:
     """Return the variable that the ini, env.py or what it imports takes the URL from; None where none is seen.
 
     One whose name is of a database goes before others, one for tests comes last; then the nearest to env.py counts.
+    Where no name ends as a URL's does, one that a database's URL may have counts, unless it is put together of parts.
     """
-    found = list(_variables(project))
+    every = list(_variables(project))
+    in_ini = _IN_INI.fullmatch((project.option("sqlalchemy.url") or "").strip())
+    named = (in_ini[1] or in_ini[2]) if in_ini else ""
+    vague = () if any(v.name.endswith(_PARTS) for v in every) else _VAGUE_ENDS
+    found = [v for v in every if v.name == named or v.name.endswith(_ENDS)] or [
+        v for v in every if v.name.endswith(vague)
+    ]
     return min(found, key=lambda v: ("TEST" in v.name, _DATABASE.search(v.name) is None), default=None)
 
 
@@ -62,7 +72,7 @@ def _variables(project: Project) -> Iterator[Variable]:
             continue
         for node in ast.walk(tree):
             for name in _names(node):
-                if _VARIABLE.fullmatch(name) and name.endswith(_ENDS):
+                if _VARIABLE.fullmatch(name):
                     yield Variable(name=name, place=Place(file=str(path), line=getattr(node, "lineno", 1)))
 
 

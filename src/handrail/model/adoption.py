@@ -57,11 +57,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """What was found, what would be written, and what only a person can settle, one sentence each."""
+    """What was found, what would be written, and what only a person can settle, one sentence each.
+
+    `environment` is the one that a command means without another.
+    """
 
     found: Found
     changes: tuple[FileChange, ...]
     notes: tuple[str, ...]
+    environment: str
 
     @property
     def pending(self) -> tuple[FileChange, ...]:

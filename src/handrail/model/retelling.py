@@ -54,7 +54,9 @@ def retell(run: Run, happenings: Sequence[Happening], later: tuple[Run, ...] = (
         run, story.heads(run), story.told_steps(), story.failure, (*story.gates.values(), *story.after), later
     )
     return Report(
-        run=run,
+        run=replace(run, ended_at=ended_at)
+        if run.ended_at
+        else run,  # checks come after what the journal calls its end
         began_at=began_at,
         verdict=summary.verdict,
         headline=summary.headline,

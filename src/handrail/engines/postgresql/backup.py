@@ -78,7 +78,15 @@ select exists (
   select from pg_catalog.pg_namespace n
   where n.nspname not in ('pg_catalog', 'information_schema', 'public') and n.nspname !~ '^pg_(toast|temp)'
     and not exists (select from pg_catalog.pg_depend d
-                    where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e'))
+                    where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
+  union all
+  select from (select oid, 'pg_catalog.pg_proc'::regclass as class from pg_catalog.pg_proc
+               union all select oid, 'pg_catalog.pg_type'::regclass from pg_catalog.pg_type
+               where typtype in ('d', 'e', 'r')) o
+  where o.oid >= 16384 and not exists (select from pg_catalog.pg_depend d
+                                       where d.classid = o.class and d.objid = o.oid and d.deptype = 'e')
+  union all
+  select from pg_catalog.pg_largeobject_metadata)
 """)
 
 
@@ -226,11 +234,13 @@ class PostgresqlBackups:
         with into.connect(Purpose.READ) as conn:
             there = into.target(conn)
             not_empty = conn.execute(_NOT_EMPTY).scalar_one()
+        ours = for_url(self._url)
         with self._sessions.open(Purpose.READ, "") as conn:
-            here = conn.execute(text("select oid::text from pg_catalog.pg_database where datname = current_database()"))
-            oid = here.scalar_one()
+            here = ours.target(conn)
         name = there.database
-        if (there.database_oid, for_libpq(into.url).host) == (oid, for_libpq(self._url).host):
+        # A server has many names; its own id is not for everybody to read.
+        told = (here.system_id, there.system_id) if here.system_id and there.system_id else (here.host, there.host)
+        if here.database_oid == there.database_oid and told[0] == told[1]:
             raise TargetRefused(
                 what=f"a backup is never restored over the database it was made of; {name} was not touched",
                 why=f"{name} is the environment's own database",
