@@ -183,7 +183,7 @@ class _Job:
         if expected.needed_bytes > expected.free_bytes:
             raise BackupUnproved(
                 what="no backup is made; nothing was touched",
-                why=f"it may need {amount(expected.needed_bytes)}, and in {self.place} are {amount(expected.free_bytes)}",
+                why=f"it may need {amount(expected.needed_bytes)}; free in {self.place}: {amount(expected.free_bytes)}",
                 fix="make room, or set another folder: backup.directory of the environment",
             )
         return expected
