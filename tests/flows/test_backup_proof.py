@@ -299,3 +299,14 @@ def test_a_dump_that_gives_a_table_to_somebody_else_is_refused(pg_bench: Workben
 def test_what_is_not_compared_is_told(pg_bench: Workbench) -> None:
     made = created(filled(pg_bench))
     assert "not compared: schema handrail, Handrail's own log and lease" in made["proof"]["details"]
+
+
+def test_a_subscription_is_left_out_of_copies_and_told(pg_bench: Workbench) -> None:
+    filled(pg_bench)
+    pg_bench.execute("create subscription news connection 'host=nowhere' publication news with (connect = false)")
+    try:
+        made = created(pg_bench)
+    finally:
+        pg_bench.execute("alter subscription news set (slot_name = none)", "drop subscription news")
+    assert made["proof"]["verdict"] == "pass"
+    assert any(told.startswith("not compared: subscription news, ") for told in made["proof"]["details"])

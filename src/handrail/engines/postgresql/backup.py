@@ -188,6 +188,7 @@ class PostgresqlBackups:
         where, environment = clients.address(into.url)
         argv = [
             *(str(found.folder / _RESTORE), "--exit-on-error", "--no-password", f"--jobs={jobs}", f"--dbname={where}"),
+            "--no-subscriptions",  # nobody may drop a database that has one
             *(() if owners else ("--no-owner",)),
             *(() if privileges else ("--no-privileges",)),
             str(archive),

@@ -1,7 +1,6 @@
 """What a restored database must hold beside schema, rows and grants: large objects, publications, operators, owners ...
 
 Source: https://www.postgresql.org/docs/current/catalogs.html. What names roles (user mappings) is told without values.
-Subscriptions are told without their connection, which only superusers may read.
 """
 
 from __future__ import annotations
@@ -78,9 +77,6 @@ select 'publication ' || p.pubname,
                  (select string_agg((to_jsonb(t) - 'pubname')::text, ' ' order by t.schemaname, t.tablename)
                   from pg_publication_tables t where t.pubname = p.pubname))
 from pg_publication p""",
-    r"""
-select 'subscription ' || s.subname, s.subpublications::text
-from pg_subscription s where s.subdbid = (select oid from pg_database where datname = current_database())""",
     r"""
 select 'event trigger ' || e.evtname,
        concat_ws(' ', e.evtevent, e.evtfoid::regprocedure, e.evtenabled, e.evttags::text)

@@ -87,6 +87,10 @@ from pg_catalog.pg_extension e join pg_catalog.pg_class c on c.oid = any (e.extc
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 union all
 select 'schema handrail', 'Handrail''s own log and lease' from pg_catalog.pg_namespace where nspname = 'handrail'
+union all
+select 'subscription ' || s.subname, 'left out of every copy: it would take what the original waits for'
+from pg_catalog.pg_subscription s
+where s.subdbid = (select oid from pg_catalog.pg_database where datname = current_database())
 order by 1
 """)
 
