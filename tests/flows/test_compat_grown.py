@@ -153,7 +153,7 @@ def test_a_long_text_that_becomes_shorter_fails_the_write(pg_bench: Workbench) -
 
 
 def test_a_limit_that_moves_and_stays_too_narrow_is_one_break(pg_bench: Workbench) -> None:
-    narrow = ("alter table secrets alter value type varchar({})".format(limit) for limit in (10, 20, 40))
+    narrow = (f"alter table secrets alter value type varchar({limit})" for limit in (10, 20, 40))
 
     cells = _cells(pg_bench, _SECRETS, _body(_SEALED[:1]), *(_body((sql,)) for sql in narrow))
 
