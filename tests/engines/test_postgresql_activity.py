@@ -106,7 +106,7 @@ def test_no_index_build_no_progress(engine: Engine) -> None:
         assert engine.statements.progress(conn, engine.activity.session(conn)[0]) is None
 
 
-def test_progress_names_whom_a_concurrent_build_waits_for(engine: Engine) -> None:
+def test_a_concurrent_build_says_that_it_waits_and_the_server_for_whom(engine: Engine) -> None:
     with engine.connect(Purpose.STATE) as conn, engine.connect(Purpose.STATE) as builder:
         pid, _ = engine.activity.session(builder)
         with _open_transaction(engine) as holder:
@@ -117,10 +117,10 @@ def test_progress_names_whom_a_concurrent_build_waits_for(engine: Engine) -> Non
             building = threading.Thread(target=lambda: builder.exec_driver_sql(sql), daemon=True)
             building.start()
             seen = engine.statements.progress(conn, pid)
-            while building.is_alive() and (seen is None or not seen.waiting_for):
+            while building.is_alive() and (seen is None or not seen.waits):
                 seen = engine.statements.progress(conn, pid)
             assert seen is not None
-            assert seen.waiting_for == (holder_pid,)
+            assert [blocker.pid for blocker in engine.locks.waiting_on(conn, pid)] == [holder_pid]
             assert (seen.done, seen.total) == (0, 1)
         building.join(20)
         assert engine.statements.progress(conn, pid) is None

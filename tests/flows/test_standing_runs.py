@@ -19,6 +19,7 @@ from handrail.errors import ConnectionLost
 from handrail.flows import apply
 from handrail.flows.apply import ApplyRequest
 from handrail.flows.ports import project_ports, target_ports
+from handrail.model.run import Event, Progressed
 
 _KILLED = -signal.SIGKILL
 _PASSED = 'op.create_table("passed", sa.Column("place", sa.String(20)))'
@@ -189,12 +190,15 @@ def test_nobody_looks_at_a_statement_any_more_when_its_connection_is_lost(
     assert bench.run("apply", "--yes").returncode == 0
     bench.revision("aaa2", "aaa1", _CONCURRENTLY)
     monkeypatch.setenv("HANDRAIL_TEST_URL", bench.url)
-    told: list[str] = []
+    told: list[Event] = []
     project = project_ports(Path(bench.root))
-    ports = target_ports(project, project.settings.environment("main"), emit=lambda e: told.append(type(e).__name__))
+    ports = target_ports(project, project.settings.environment("main"), emit=told.append)
+
+    def waits_for_somebody() -> bool:
+        return any(isinstance(event, Progressed) and event.blockers for event in told)
 
     def cut() -> None:
-        wait_until(lambda: "Progressed" in told, "the build tells how far it is")
+        wait_until(waits_for_somebody, "the build tells whom it waits for")
         bench.rows("select pg_terminate_backend(pid) from pg_stat_progress_create_index")
 
     with older_transaction(bench):

@@ -158,8 +158,9 @@ def _step_line(
             line = f"{direction.value} {revision}  {title}{again}"
         case StatementSkipped(sql=sql):
             line = f"  done by the interrupted run: {' '.join(sql.split())[:80]}"
-        case Progressed(phase=phase, done=done, total=total):
+        case Progressed(phase=phase, done=done, total=total, blockers=blockers):
             line = f"  {phase}: {done} of {total}" if total else f"  {phase}"
+            line += "".join(f"; {b.describe()}" for b in blockers[:3])
         case Committed(seconds=seconds):
             line = f"  committed after {seconds:.2f} s"
         case StepRetried(cause=cause, attempt=attempt, delay_s=delay_s, blockers=blockers):

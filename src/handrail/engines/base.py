@@ -90,12 +90,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a long statement is: `done` of `total` units of its present phase, pids it waits for."""
+    """How far a long statement is: `done` of `total` units of its present phase; whether it waits for a session."""
 
     phase: str
     done: int
     total: int
-    waiting_for: tuple[int, ...] = ()
+    waits: bool = False
 
 
 class Catalog(Protocol):

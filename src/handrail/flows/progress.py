@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from handrail.flows.attempt import Session
 
 _LOOK_EVERY_S = 0.5
+#: How often a phase is told that goes on and waits for the same sessions.
+_TELL_EVERY_S = 5.0
 _LAST_LOOK_S = 5.0
 
 
@@ -49,9 +52,22 @@ class ProgressWatch:
         engine = self._s.ports.engine
         # progress is a courtesy: a look that fails must not disturb the statement it looks at
         with suppress(DBAPIError, HandrailError), engine.connect(Purpose.STATE, run=self._s.run.id) as conn:
+            told, told_at = (), 0.0
             while not stop.wait(_LOOK_EVERY_S):
                 progress = engine.statements.progress(conn, pid)
-                if progress is not None and not stop.is_set():
-                    self._s.ports.emit(
-                        Progressed(revision=revision, phase=progress.phase, done=progress.done, total=progress.total)
+                if progress is None:
+                    continue
+                blockers = engine.locks.waiting_on(conn, pid) if progress.waits else ()
+                news = (progress.phase, *((blocker.pid, blocker.gid) for blocker in blockers))
+                if stop.is_set() or (news == told and time.monotonic() - told_at < _TELL_EVERY_S):
+                    continue
+                told, told_at = news, time.monotonic()
+                self._s.ports.emit(
+                    Progressed(
+                        revision=revision,
+                        phase=progress.phase,
+                        done=progress.done,
+                        total=progress.total,
+                        blockers=blockers,
                     )
+                )

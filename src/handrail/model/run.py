@@ -137,12 +137,13 @@ class StatementSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """A long statement reports how far it is."""
+    """A long statement reports how far it is, and whom it waits for."""
 
     revision: str
     phase: str
     done: int
     total: int
+    blockers: tuple[Blocker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

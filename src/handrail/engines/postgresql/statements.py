@@ -166,7 +166,7 @@ def progress(conn: Connection, pid: int) -> Progress | None:
     phase, blocks, of_blocks, tuples, of_tuples, lockers, of_lockers, locker = row
     counted = [pair for pair in ((lockers, of_lockers), (blocks, of_blocks), (tuples, of_tuples)) if pair[1]]
     done, total = counted[0] if counted else (0, 0)
-    return Progress(phase=phase, done=done, total=total, waiting_for=(locker,) if locker else ())
+    return Progress(phase=phase, done=done, total=total, waits=bool(locker))
 
 
 def _kind(node: Node) -> StatementKind:
