@@ -23,7 +23,7 @@ from stopwatch import BIN, Cost, run
 
 from handrail.engines.postgresql.sandbox import fresh_database, open_for_tests
 from handrail.engines.postgresql.server import Server
-from handrail.history.contracts import contract
+from handrail.history.env.contracts import contract
 
 ENV_PY = """
 from alembic import context

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handrail.history.docstring import with_header
-from handrail.history.header import parse
+from handrail.history.files.docstring import with_header
+from handrail.history.files.header import parse
 from handrail.model.hazards.header_claims import risk_level
 from handrail.model.operation import Operation
 from handrail.model.revision import Header

@@ -16,8 +16,8 @@ from refusal import told
 
 from handrail.cli.main import main
 from handrail.config import load
-from handrail.history.header import parse
-from handrail.history.template import with_fields
+from handrail.history.files.header import parse
+from handrail.history.files.template import with_fields
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "htstatus"

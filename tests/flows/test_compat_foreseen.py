@@ -17,7 +17,7 @@ from workbench import Workbench
 
 from handrail.compat.board import Learnt, Moment
 from handrail.engines.base import Purpose, for_url
-from handrail.history.contracts import contract
+from handrail.history.env.contracts import contract
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import worst
 

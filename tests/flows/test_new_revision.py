@@ -15,7 +15,7 @@ import pytest
 from layouts import LAYOUTS, MODELS, REVISION, Site
 
 from handrail.engines.base import Purpose, for_url
-from handrail.history.header import parse
+from handrail.history.files.header import parse
 from handrail.model.revision import Header
 
 ADDED = MODELS.replace("nullable=False))", 'nullable=False), Column("email", String(80)))')

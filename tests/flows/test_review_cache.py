@@ -15,7 +15,7 @@ import pytest
 from test_review import Project
 
 from handrail.cli.main import main
-from handrail.history import memory
+from handrail.history.recording import memory
 from handrail.host.cache import Cache
 from handrail.model.review import Review
 

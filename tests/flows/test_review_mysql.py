@@ -121,7 +121,7 @@ def test_an_environment_on_mysql_tells_the_dialect_and_is_not_looked_at(named: s
 
 
 def test_a_newer_mariadb_copies_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from handrail.history import dialect  # noqa: PLC0415 - its table is what is changed
+    from handrail.history.files import dialect  # noqa: PLC0415 - its table is what is changed
 
     project = Project(tmp_path, "mariadb")
     project.revision("a1", USERS)

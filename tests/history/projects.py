@@ -9,9 +9,9 @@ from pathlib import Path
 
 import alembic
 
-from handrail.history import graph as graphs
-from handrail.history.graph import Graph
-from handrail.history.project import Project, find
+from handrail.history.files import graph as graphs
+from handrail.history.files.graph import Graph
+from handrail.history.files.project import Project, find
 from handrail.model.revision import Direction, Revision
 
 TEMPLATES = Path(alembic.__file__).parent / "templates"

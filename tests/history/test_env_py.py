@@ -8,7 +8,7 @@ from flask import current_app
 from projects import write, write_flask
 
 from handrail.errors import ProjectUnreadable
-from handrail.history.env_py import capture
+from handrail.history.env.env_py import capture
 from handrail.model.session import SessionSettings
 
 URL = "postgresql+psycopg://u:p%40ss%25word@127.0.0.1:1/x"

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, inspect, text
 from handrail.engines.base import Engine, Purpose, for_url
 from handrail.errors import FenceBreach, GateClosed, ProjectUnreadable
 from handrail.history import execute
-from handrail.history.env_py import EnvPy, capture
-from handrail.history.guard import Raised
-from handrail.history.record import record
-from handrail.history.task import Basis
+from handrail.history.env.env_py import EnvPy, capture
+from handrail.history.fencing.guard import Raised
+from handrail.history.recording.record import record
+from handrail.history.recording.task import Basis
 from handrail.model.operation import Origin, RecordedRevision
 from handrail.model.revision import Direction
 

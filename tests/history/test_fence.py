@@ -20,8 +20,8 @@ from sqlalchemy.pool import Pool
 
 from handrail.engines.base import opening
 from handrail.errors import FenceBreach, ProjectUnreadable
-from handrail.history.env_py import EnvPy, capture
-from handrail.history.fence import Fence, fence
+from handrail.history.env.env_py import EnvPy, capture
+from handrail.history.fencing.fence import Fence, fence
 
 ENV_PY = """
 from alembic import context

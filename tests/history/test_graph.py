@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handrail.errors import HistoryBroken, ProjectUnreadable
-from handrail.history import source
-from handrail.history.graph import Graph, assemble, load, revision_map
-from handrail.history.problem import Problem, ProblemKind
-from handrail.history.project import Project, find
+from handrail.history.files import source
+from handrail.history.files.graph import Graph, assemble, load, revision_map
+from handrail.history.files.problem import Problem, ProblemKind
+from handrail.history.files.project import Project, find
 from handrail.history.stage import heads_along
 from handrail.model.revision import Direction, Revision
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handrail.history.header import parse
+from handrail.history.files.header import parse
 from handrail.model.hazards.header_claims import Risk, risk_level
 from handrail.model.revision import Header
 

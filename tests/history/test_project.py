@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from handrail.errors import ProjectUnreadable
-from handrail.history.project import Project, alembic_config, find
+from handrail.history.files.project import Project, alembic_config, find
 
 TOML = '[tool.alembic]\nscript_location = "%(here)s/migrations"\n'
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from handrail.history.recognise import is_stamped
+from handrail.history.recording.recognise import is_stamped
 from handrail.model.operation import Operation, Origin, Reading, RecordedRevision, Statement, StatementKind
 from handrail.model.revision import Direction, Header, Revision
 

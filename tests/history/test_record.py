@@ -6,9 +6,9 @@ import pytest
 from projects import Written, write
 
 from handrail.engines.base import for_url
-from handrail.history.env_py import capture
-from handrail.history.record import record
-from handrail.history.task import Basis
+from handrail.history.env.env_py import capture
+from handrail.history.recording.record import record
+from handrail.history.recording.task import Basis
 from handrail.model.operation import Operation, Origin, Reading, RecordedRevision, StatementKind
 from handrail.model.revision import Direction
 

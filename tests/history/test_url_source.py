@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from projects import write, write_flask
 
-from handrail.history.url_source import url_in_ini, variable
+from handrail.history.files.url_source import url_in_ini, variable
 
 
 def _env_py(root: Path, text: str) -> str:

@@ -15,10 +15,10 @@ from handrail.flows import halfway
 from handrail.flows.bounds import Bounds
 from handrail.flows.ports import Ports
 from handrail.flows.progress import ProgressWatch
-from handrail.history.graph import revision_map
-from handrail.history.imports import local_imports
+from handrail.history.fencing.wire import ends_transaction
+from handrail.history.files.graph import revision_map
+from handrail.history.files.imports import local_imports
 from handrail.history.stage import heads_after
-from handrail.history.wire import ends_transaction
 from handrail.journal import log, statement_log
 from handrail.journal.lease import Lease
 from handrail.model.log import LogEntry

@@ -15,7 +15,7 @@ from handrail.compat.tracing import Tracer
 from handrail.errors import HistoryBroken
 from handrail.flows import expected, planning
 from handrail.flows.ports import Ports
-from handrail.history import memory, record
+from handrail.history.recording import memory, record
 from handrail.host.cache import Cache
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Matrix

@@ -14,10 +14,11 @@ from handrail.engines.base import Cause, Engine, Purpose, Sandbox, Statements
 from handrail.errors import HistoryBroken, SandboxUnavailable
 from handrail.flows import planning, sights
 from handrail.flows.ports import Ports
-from handrail.history import execute, record, stage
-from handrail.history.graph import revision_map
-from handrail.history.guard import Raised
-from handrail.history.recognise import is_stamped
+from handrail.history import execute, stage
+from handrail.history.fencing.guard import Raised
+from handrail.history.files.graph import revision_map
+from handrail.history.recording import record
+from handrail.history.recording.recognise import is_stamped
 from handrail.model.check import CheckFacts, Sight
 from handrail.model.needs import Needs
 from handrail.model.operation import Origin

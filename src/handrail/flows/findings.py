@@ -9,7 +9,8 @@ from handrail.engines.base import Purpose
 from handrail.flows import counting, judging, registered
 from handrail.flows.portraying import portray
 from handrail.flows.ports import Ports
-from handrail.history import ignoring, reading
+from handrail.history.files import ignoring
+from handrail.history.recording import reading
 from handrail.model.demand import COUNTING_LIMIT_S
 from handrail.model.finding import Finding
 from handrail.model.hazards.demands import demands

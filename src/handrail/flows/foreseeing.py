@@ -9,11 +9,11 @@ from handrail.compat.board import Seen
 from handrail.compat.foresight import Foresight
 from handrail.compat.known_schema import KnownSchema, of_replayed, readable
 from handrail.flows.ports import Ports
-from handrail.history import graph as graphs
-from handrail.history import reading
-from handrail.history.dialect import OLDEST
-from handrail.history.graph import Graph
-from handrail.history.reading import Read
+from handrail.history.files import graph as graphs
+from handrail.history.files.dialect import OLDEST
+from handrail.history.files.graph import Graph
+from handrail.history.recording import reading
+from handrail.history.recording.reading import Read
 from handrail.model.contract import AppVersion
 from handrail.model.matrix import Matrix
 from handrail.model.operation import RecordedRevision

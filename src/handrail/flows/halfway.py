@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from handrail.engines.base import Engine, transaction
 from handrail.errors import Halfway
 from handrail.flows.ports import Ports
-from handrail.history.graph import Graph
+from handrail.history.files.graph import Graph
 from handrail.journal import statement_log
 from handrail.model.revision import Direction
 from handrail.model.standing import DONE, INTENT, StatementRecord

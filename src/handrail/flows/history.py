@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handrail.flows.ports import ProjectPorts
-from handrail.history.problem import Problem
+from handrail.history.files.problem import Problem
 from handrail.model.revision import Revision
 
 

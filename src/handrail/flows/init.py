@@ -12,10 +12,11 @@ from handrail import config
 from handrail.config import Settings
 from handrail.errors import ProjectUnreadable, SettingsInvalid, UsageRefused
 from handrail.flows import settings_text
-from handrail.history import graph as graphs
-from handrail.history import survey, template, url_source
-from handrail.history.graph import Graph
-from handrail.history.project import Project
+from handrail.history import survey
+from handrail.history.files import graph as graphs
+from handrail.history.files import template, url_source
+from handrail.history.files.graph import Graph
+from handrail.history.files.project import Project
 from handrail.host.rewrite import rewrite
 from handrail.host.urls import resolve
 from handrail.model.adoption import Adoption, FileAction, FileChange, Found

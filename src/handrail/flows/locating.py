@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from handrail.errors import HandrailError, OnlyRead, UsageRefused
 from handrail.flows.ports import Ports, ReviewPorts, target_ports, with_journal
-from handrail.history import dialect
+from handrail.history.files import dialect
 from handrail.model.portrait import Portrait
 from handrail.model.review import EngineChoice
 
 if TYPE_CHECKING:
-    from handrail.history.env_py import EnvPy
+    from handrail.history.env.env_py import EnvPy
 
 #: From this age on a saved snapshot is said to be old: tables grow, and others deploy.
 OLD_AFTER = timedelta(days=7)

@@ -10,9 +10,10 @@ from handrail.engines.base import Purpose
 from handrail.errors import HistoryBroken, ProjectUnreadable, TargetRefused, UsageRefused
 from handrail.flows import planning
 from handrail.flows.ports import Ports, ProjectPorts
-from handrail.history import autogenerate, target_metadata
+from handrail.history import autogenerate
 from handrail.history.autogenerate import Draft
-from handrail.history.graph import Graph, revision_map
+from handrail.history.env import target_metadata
+from handrail.history.files.graph import Graph, revision_map
 from handrail.model.operation import Operation
 from handrail.model.revision import Direction, Header
 from handrail.model.standing import Standing

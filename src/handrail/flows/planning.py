@@ -14,9 +14,10 @@ from handrail.engines.base import Cause, Purpose
 from handrail.errors import Halfway, TargetRefused
 from handrail.flows import halfway
 from handrail.flows.ports import Ports
-from handrail.history import execute, record, stage
-from handrail.history.graph import Graph, revision_map
-from handrail.history.task import Basis
+from handrail.history import execute, stage
+from handrail.history.files.graph import Graph, revision_map
+from handrail.history.recording import record
+from handrail.history.recording.task import Basis
 from handrail.host import secrets
 from handrail.journal import backups, identity, lease, statement_log, tables
 from handrail.model.backup import BackupFacts, Manifest

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 from handrail.config import Environment, Settings, load
 from handrail.config import find as find_settings
-from handrail.history import graph, project
-from handrail.history.graph import Graph
-from handrail.history.project import Project
+from handrail.history.files import graph, project
+from handrail.history.files.graph import Graph
+from handrail.history.files.project import Project
 from handrail.host.clock import Clock, SystemClock
 from handrail.host.signals import Stop
 from handrail.host.urls import resolve
 
 if TYPE_CHECKING:
     from handrail.engines.base import Engine
-    from handrail.history.env_py import EnvPy
+    from handrail.history.env.env_py import EnvPy
     from handrail.journal.store import Journal
     from handrail.model.run import Event
 
@@ -101,7 +101,8 @@ def target_ports(ports: ProjectPorts, environment: Environment, *, emit: Emit) -
     Raises ProjectUnreadable for an env.py that does more than configure: where it stands would be read without it.
     """
     from handrail.engines.base import for_url  # noqa: PLC0415 - see journal_of
-    from handrail.history import env_py, execute  # noqa: PLC0415 - Alembic, which files alone do not need
+    from handrail.history import execute  # noqa: PLC0415 - Alembic, which files alone do not need
+    from handrail.history.env import env_py  # noqa: PLC0415 - Alembic, which files alone do not need
 
     url = resolve(environment.migration_url or environment.url, environment=environment.name, root=ports.settings.root)
     engine = for_url(url)  # before env.py, which would trip over a URL that cannot be used in words of its own

@@ -52,7 +52,8 @@ class ProgressWatch:
         engine = self._s.ports.engine
         # progress is a courtesy: a look that fails must not disturb the statement it looks at
         with suppress(DBAPIError, HandrailError), engine.connect(Purpose.STATE, run=self._s.run.id) as conn:
-            told, told_at = (), 0.0
+            told: tuple[object, ...] = ()
+            told_at = 0.0
             while not stop.wait(_LOOK_EVERY_S):
                 progress = engine.statements.progress(conn, pid)
                 if progress is None:

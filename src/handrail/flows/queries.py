@@ -14,7 +14,8 @@ from handrail.engines.base import Engine, Purpose
 from handrail.errors import NotVerified, UsageRefused
 from handrail.flows import compat, expected, planning
 from handrail.flows.ports import Ports, target_ports
-from handrail.history import execute, record
+from handrail.history import execute
+from handrail.history.recording import record
 from handrail.model.matrix import Result, Trial
 from handrail.model.needs import Needs
 from handrail.model.operation import RecordedRevision, StatementKind

@@ -14,9 +14,9 @@ from handrail.flows.judging import ActiveRules
 from handrail.flows.locating import Located
 from handrail.flows.ports import ReviewPorts
 from handrail.flows.selecting import Selection
-from handrail.history import dialect, ignoring
-from handrail.history.graph import Graph, whole
-from handrail.history.memory import Memory, digest
+from handrail.history.files import dialect, ignoring
+from handrail.history.files.graph import Graph, whole
+from handrail.history.recording.memory import Memory, digest
 from handrail.host.cache import NO_CACHE, Cache
 from handrail.model.action import UNKNOWN, Opaque, Unknown
 from handrail.model.demand import COUNTING_LIMIT_S
@@ -33,8 +33,8 @@ from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import Counted
 
 if TYPE_CHECKING:
-    from handrail.history.env_py import EnvPy
-    from handrail.history.reading import Read
+    from handrail.history.env.env_py import EnvPy
+    from handrail.history.recording.reading import Read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +240,7 @@ def _memory(job: _Job, choice: EngineChoice, facts: RuleFacts) -> Memory | None:
 
 
 def _read(job: _Job, choice: EngineChoice, selection: Selection, memory: Memory | None) -> Read:
-    from handrail.history import plain_sight, reading  # noqa: PLC0415 - not needed for what is remembered
+    from handrail.history.recording import plain_sight, reading  # noqa: PLC0415 - not needed for what is remembered
 
     engine = for_name(choice.spoken)
     if job.request.static:

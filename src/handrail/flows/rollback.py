@@ -11,7 +11,7 @@ from handrail.errors import HandrailError, RollbackFailed, StepFailed, TargetRef
 from handrail.flows import planning, running
 from handrail.flows.ports import Ports
 from handrail.flows.running import DryRun, Outcome, Request, Way
-from handrail.history import source
+from handrail.history.files import source
 from handrail.journal import log
 from handrail.model.log import LogEntry, deployed_sources
 from handrail.model.plan import Plan

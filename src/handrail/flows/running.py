@@ -28,7 +28,7 @@ from handrail.flows.attempt import Session
 from handrail.flows.halfway import Settlement
 from handrail.flows.ports import Ports
 from handrail.flows.stepping import Stepper
-from handrail.history import guard
+from handrail.history.fencing import guard
 from handrail.host.process import user_name
 from handrail.host.signals import graceful
 from handrail.journal import identity, lease

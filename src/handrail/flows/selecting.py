@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handrail.flows.ports import ReviewPorts
-from handrail.history.graph import Graph, whole
+from handrail.history.files.graph import Graph, whole
 from handrail.host import git
 from handrail.model.review import Scope
 

@@ -10,8 +10,8 @@ from handrail.engines.base import Engine, Purpose, Refusal
 from handrail.errors import SandboxUnavailable
 from handrail.flows import planning
 from handrail.flows.ports import Ports
-from handrail.history import models
-from handrail.history.scope import scoped
+from handrail.history.env import models
+from handrail.history.env.scope import scoped
 from handrail.model.check import ModelsFacts, NotAsked, OrphansFacts
 from handrail.model.needs import Needs
 from handrail.model.relation import Relation, RelationKind, declared, only_in_models

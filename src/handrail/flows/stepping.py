@@ -20,7 +20,7 @@ from handrail.errors import (
 from handrail.flows.attempt import Attempt, Session
 from handrail.flows.bounds import Bounds
 from handrail.history.execute import Driver
-from handrail.history.guard import Raised
+from handrail.history.fencing.guard import Raised
 from handrail.journal import statement_log
 from handrail.model.effect import Blocker
 from handrail.model.plan import Step

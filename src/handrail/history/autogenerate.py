@@ -21,14 +21,14 @@ from alembic.script import ScriptDirectory
 from mako.template import Template
 
 from handrail.errors import HandrailError, ProjectUnreadable, UsageRefused
-from handrail.history import docstring, paths, source
-from handrail.history.description import describe
-from handrail.history.env_py import EnvPy
-from handrail.history.fence import Fence, fence
-from handrail.history.graph import Graph
-from handrail.history.guard import Raised, call
-from handrail.history.project import Project, alembic_config
-from handrail.history.surroundings import replaced
+from handrail.history.env.env_py import EnvPy
+from handrail.history.fencing.fence import Fence, fence
+from handrail.history.fencing.guard import Raised, call
+from handrail.history.fencing.surroundings import replaced
+from handrail.history.files import docstring, paths, source
+from handrail.history.files.graph import Graph
+from handrail.history.files.project import Project, alembic_config
+from handrail.history.recording.description import describe
 from handrail.model.operation import Loss, Operation
 from handrail.model.revision import Header, Revision
 

@@ -15,11 +15,12 @@ import msgspec
 from sqlalchemy import URL, make_url
 
 from handrail.errors import HandrailError, ProjectUnreadable
-from handrail.history import contracts, env_py, graph, models
-from handrail.history import project as projects
-from handrail.history.env_py import EnvPy
-from handrail.history.fence import Fence, fence
-from handrail.history.guard import Raised, call
+from handrail.history.env import contracts, env_py, models
+from handrail.history.env.env_py import EnvPy
+from handrail.history.fencing.fence import Fence, fence
+from handrail.history.fencing.guard import Raised, call
+from handrail.history.files import graph
+from handrail.history.files import project as projects
 from handrail.model.contract import Contract
 
 _LIMIT_S = 120

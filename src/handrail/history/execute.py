@@ -12,13 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Dialect, event, select
 
 from handrail.errors import HandrailError, ProjectUnreadable
-from handrail.history.env_py import EnvPy
-from handrail.history.fence import Fence, Fenced, fence
-from handrail.history.graph import Graph, revision_map
-from handrail.history.guard import Raised, call
-from handrail.history.project import Project
+from handrail.history.env.env_py import EnvPy
+from handrail.history.fencing.fence import Fence, Fenced, fence
+from handrail.history.fencing.guard import Raised, call
+from handrail.history.fencing.wire import Sent, is_begin
+from handrail.history.files.graph import Graph, revision_map
+from handrail.history.files.project import Project
 from handrail.history.stage import Act, Stage
-from handrail.history.wire import Sent, is_begin
 from handrail.model.operation import Origin
 from handrail.model.revision import Direction, Revision
 

@@ -14,7 +14,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import HeadMaintainer, MigrationContext, RevisionStep
 from sqlalchemy import MetaData, Table
 
-from handrail.history.env_py import EnvPy
+from handrail.history.env.env_py import EnvPy
 from handrail.model.operation import Origin
 from handrail.model.revision import Direction, Revision
 

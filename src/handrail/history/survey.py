@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handrail.errors import FenceBreach, ProjectUnreadable, UsageRefused
-from handrail.history import env_py, target_metadata
-from handrail.history.graph import Graph
-from handrail.history.project import Project, find
-from handrail.history.url_source import Variable
+from handrail.history.env import env_py, target_metadata
+from handrail.history.files.graph import Graph
+from handrail.history.files.project import Project, find
+from handrail.history.files.url_source import Variable
 from handrail.model.adoption import Found
 
 _DEEPEST = 4

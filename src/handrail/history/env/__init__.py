@@ -1,0 +1,1 @@
+"""What a project's env.py configures, and the models it names."""

@@ -1,0 +1,1 @@
+"""What revisions would do, written down without a database."""
