@@ -154,20 +154,19 @@ def worst(results: Iterable[Result]) -> Result:
 
 
 def breaking(matrix: Matrix) -> tuple[str, ...]:
-    """Return one line for each thing that breaks a version, with version, table, column, operation and reason."""
-    lines: dict[str, None] = {}
+    """Return one line for each thing that breaks versions: them, table, column, operation and reason."""
+    versions: dict[str, dict[str, None]] = {}
     for cell in matrix.cells():
         for trouble in cell.troubles:
             if trouble.trial.result is cell.result and cell.result is not Result.WORKS:
-                lines[describe(cell.version, trouble)] = None
-    return tuple(lines)
+                versions.setdefault(_described(trouble), {})[cell.version] = None
+    return tuple(f"{', '.join(names)}: {told}" for told, names in versions.items())
 
 
-def describe(version: str, trouble: Trouble) -> str:
-    """One line about one trouble of one version."""
+def _described(trouble: Trouble) -> str:
     trial = trouble.trial
     where = f"{trial.table}.{trial.column}" if trial.column else trial.table
-    told = f"{version}: {trial.result.value} on {where} since {trouble.since}"
+    told = f"{trial.result.value} on {where} since {trouble.since}"
     if trouble.operation:
         told += f" ({trouble.operation})"
     if trouble.healed_by:
