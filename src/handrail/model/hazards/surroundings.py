@@ -29,8 +29,9 @@ class Choice:
 
 def choices(revision: ReviewedRevision, direction: Direction) -> Iterator[Choice]:
     """Yield where the function takes one way or another by what lies outside of the revision and its database."""
-    tree = syntax(revision.revision.source)
-    if tree is None or _OUTSIDE.search(revision.revision.source) is None:
+    source = revision.revision.source
+    tree = syntax(source) if _OUTSIDE.search(source) else None
+    if tree is None:
         return
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     function = functions.get(direction.value)
