@@ -188,6 +188,35 @@ def test_a_backup_is_restored_into_a_new_database_and_equal(bench: Workbench) ->
             bench.execute(f'drop database if exists "{name}"')
 
 
+def test_what_an_archive_has_not_of_the_database_itself_is_told_after_a_restore(pg_bench: Workbench) -> None:
+    filled(pg_bench)
+    original, name = make_url(pg_bench.url).database, f"copy_{time.monotonic_ns()}"
+    pg_bench.execute(f'alter database "{original}" set search_path = public, elsewhere')
+    pg_bench.execute(f'revoke connect on database "{original}" from public')
+    pg_bench.execute(f'grant create on database "{original}" to pg_monitor')
+    created(pg_bench)
+    try:
+        done = pg_bench.run("backup", "restore", "latest", "--into", name, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["unlike"] == [
+            "search_path of the database is not set as in the original",
+            "CONNECT on the database is granted to PUBLIC, in the original it is not",
+            "CREATE on the database is not granted to pg_monitor",
+        ]
+    finally:
+        pg_bench.execute(f'drop database if exists "{name}"')
+
+
+def test_a_restored_database_that_is_like_the_original_lacks_nothing(pg_bench: Workbench) -> None:
+    created(filled(pg_bench))
+    name = f"copy_{time.monotonic_ns()}"
+    try:
+        done = pg_bench.run("backup", "restore", "latest", "--into", name)
+        assert "by hand" not in done.stdout
+    finally:
+        pg_bench.execute(f'drop database if exists "{name}"')
+
+
 def test_a_backup_is_never_restored_over_its_own_database(bench: Workbench) -> None:
     created(filled(bench))
     bench.execute("update players set skill = -1 where id = 5")

@@ -124,12 +124,14 @@ def restore(
         restored = flow.restore(on, backup, into, identity, owners=not no_owners)
     if format_ == "json":
         backed = json.backup(restored.backup)
-        document = json.document("restored", backup=backed, target=restored.target, seconds=restored.seconds)
-        options.show(document)
+        told = {"target": restored.target, "seconds": restored.seconds, "unlike": restored.unlike}
+        options.show(json.document("restored", backup=backed, **told))
         return 0
+    by_hand = "".join(f"\n  {line}" for line in restored.unlike)
     options.show(
         f"{restored.backup.id} is restored into {restored.target.database} and equal\n"
-        f"to switch: stop what writes, name {restored.target.url} where {chosen.name}'s url is set, then\n"
+        + (f"of the database itself an archive has nothing; set it by hand:{by_hand}\n" if by_hand else "")
+        + f"to switch: stop what writes, name {restored.target.url} where {chosen.name}'s url is set, then\n"
         f"  handrail status --rebind {chosen.name}"
     )
     return 0

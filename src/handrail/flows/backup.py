@@ -14,6 +14,7 @@ from handrail.host.urls import resolve
 from handrail.journal import backups
 from handrail.model import grants
 from handrail.model.backup import Image, Manifest, Method, Proof, Pruning, Shelf, pruning
+from handrail.model.needs import unlike
 from handrail.model.run import BackupProgressed, RunState
 from handrail.model.target import Target
 from handrail.model.verdict import Verdict
@@ -23,11 +24,15 @@ _SOURCES = frozenset({"env", "file", "command"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """A backup in a new database, compared with what its own one held."""
+    """A backup in a new database, compared with what its own one held.
+
+    `unlike` is what no archive holds, since it is set on a database and not in it, one sentence each.
+    """
 
     backup: Manifest
     target: Target
     seconds: float
+    unlike: tuple[str, ...] = ()
 
 
 def create(ports: Ports) -> Manifest:
@@ -101,7 +106,9 @@ def restore(ports: Ports, wanted: str, into: str, identity: Path | None, *, owne
         _fill(ports, whole, archive, copy, owners=owners)
         image = proving.image_of(whole)
         target = _compared(ports, whole, copy, image if owners else replace(image, grants=None, owners=None))
-    return Restored(backup=found, target=target, seconds=ports.clock.monotonic() - began)
+        with copy.connect(Purpose.READ) as conn:
+            apart = tuple(unlike(image.needs, copy.needs(conn), owners=owners))
+    return Restored(backup=found, target=target, seconds=ports.clock.monotonic() - began, unlike=apart)
 
 
 def _fill(ports: Ports, found: Manifest, archive: Path, copy: Engine, *, owners: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -72,6 +73,16 @@ class Privilege:
     name: str
     grantable: bool = False
 
+    @property
+    def whom(self) -> str:
+        """The role as a person reads it."""
+        return self.role or "PUBLIC"
+
+    @property
+    def told(self) -> str:
+        """The right on a database as a person reads it."""
+        return f"{self.name} on the database{' with grant option' if self.grantable else ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
@@ -105,3 +116,28 @@ class Needs:
     def role(self, name: str) -> Role | None:
         """Return the role of that name, None where it is not among the roles."""
         return next((role for role in self.roles if role.name == name), None)
+
+
+def unlike(before: Needs, after: Needs, *, owners: bool) -> Iterator[str]:
+    """Yield what a copy made `after` has not of the database itself, one sentence each; values are not told.
+
+    No archive holds these: they are set on the database and not in it. Without `owners` they are not asked for.
+    """
+    now = {(role, name.lower()): value for role, name, value in after.settings}
+    for role, name, value in before.settings:
+        if now.get((role, name.lower())) != value:
+            yield f"{name} of {f'role {role} in ' if role else ''}the database is not set as in the original"
+    if not owners or before.privileges is None or after.privileges is None:
+        return
+    if before.owner != after.owner:
+        yield f"the database belongs to {after.owner}, the original to {before.owner}"
+    held = {p for p in before.privileges if p.role != before.owner}
+    holds = {p for p in after.privileges if p.role != after.owner}
+    for extra in sorted(holds - held, key=_order):
+        yield f"{extra.told} is granted to {extra.whom}, in the original it is not"
+    for missing in sorted(held - holds, key=_order):
+        yield f"{missing.told} is not granted to {missing.whom}"
+
+
+def _order(privilege: Privilege) -> tuple[str, str]:
+    return privilege.role, privilege.name
