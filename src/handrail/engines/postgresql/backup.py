@@ -319,5 +319,6 @@ def _failures_told(conn: Connection) -> Iterator[None]:
 def _grant(user: str) -> str:
     return (
         f"remove the cause; where {user} may not read every table, as a superuser: "
-        f"GRANT pg_read_all_data TO {quote(user)} (and BYPASSRLS where rows are protected)"
+        f"GRANT pg_read_all_data TO {quote(user)} (and BYPASSRLS where rows are protected, and for large objects, "
+        "which that role does not cover, GRANT SELECT ON LARGE OBJECT each)"
     )
