@@ -331,6 +331,16 @@ def test_where_nothing_tells_the_engine_all_are_read_and_the_others_are_never_su
     assert all(f.severity is Severity.NOTE for f in others)
 
 
+def test_what_another_engine_refuses_is_not_said_to_be_unreviewed_too(tmp_path: Path) -> None:
+    project = Project(tmp_path, engine="")
+    either = 'sa.Integer().with_variant(sa.BigInteger(), "sqlite")'
+    project.revision("a1", f'op.create_table("users", sa.Column("id", {either}), sa.Column("age", sa.Integer))')
+    project.revision("a2", 'op.alter_column("users", "age", nullable=False)', parent="a1")
+    found = project.review()
+    assert len(of(found, "sqlite-alter-unsupported")) == 1
+    assert of(found, "not-reviewed") == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -350,6 +360,7 @@ def test_the_example_application_has_no_error() -> None:
     root = Path(__file__).parents[2] / "examples" / "htstatus"
     found = review(review_ports(root), ReviewRequest(everything=True, engine="postgresql"))
     assert [f for f in found.findings if f.severity is not Severity.NOTE] == []
+    assert of(found, "suppression-unused") == []
     upgrades = [c for c in found.coverage if c.direction is Direction.UPGRADE]
     # Whose hashes no SQL can make.
     assert [c.revision for c in upgrades if c.reading is not Reading.EXACT] == ["9df7c25ea046"]

@@ -50,9 +50,7 @@ def upgrade():
         )
         op.execute(QUARANTINE)
         op.execute(VALIDATE)
-        # handrail: ignore[compat-set-not-null] every version writes both names; only what comes without one is refused
         op.alter_column('players', 'first_name', existing_type=sa.String(64), nullable=False)
-        # handrail: ignore[compat-set-not-null] as above
         op.alter_column('players', 'last_name', existing_type=sa.String(64), nullable=False)
         op.execute('ALTER TABLE players DROP CONSTRAINT IF EXISTS ck_players_names')
 
