@@ -61,6 +61,18 @@ _TEMPLATES = (
     "alter table {table} alter column {column} drop default",
     "alter table {table} alter column {column} type {type} using null",
     "alter table {table} add check ({column} is not null)",
+    "alter table {table} add check ({column}::text in ('a', 'b', 'active'))",
+    "alter table {table} add check ({column} > 0)",
+    "alter table {table} add check ({column} between 1 and 3)",
+    "alter table {table} add check ({column} is null or {second} is not null)",
+    "alter table {table} add column extra varchar(9) not null default 'a' check (extra in ('a', 'b'))",
+    "alter table {table} add column extra varchar(9) not null default 'c' check (extra in ('a', 'b'))",
+    "alter table {table} add column extra int check (extra >= 3)",
+    "alter table users drop constraint status, add constraint status check (status in ('new', 'old', 'gone'))",
+    "alter table users drop constraint status, add constraint status check (status in ('new'))",
+    "alter table users drop constraint status, add constraint status check (status in ('gone'))",
+    "create table logs (id serial primary key, extra int references {other}, kind text not null check (kind in ('a')))",
+    "create table logs (id serial primary key, extra int references {other}, ok int not null check (ok % 7 = 6))",
     "alter table {table} add foreign key ({column}) references {other}",
     "alter table {table} add exclude using btree ({column} with =)",
     "alter table {table} drop constraint {table}_pkey cascade",
@@ -79,6 +91,13 @@ _TEMPLATES = (
     "create rule quiet as on insert to {table} do instead nothing",
     "alter type kind rename value 'b' to 'bee'",
     "alter type kind add value 'd'",
+)
+#: What the version is used to.
+_CHECKED = (
+    "alter table users add constraint status check (status in ('new', 'old'))",
+    "alter table marks add check (other_id > 0)",
+    "alter table items add check (ver >= 0 and ver < 1000000)",
+    "alter table items add check (ok is not null or d is null)",
 )
 _CHANGES = st.lists(
     st.builds(
@@ -108,7 +127,7 @@ def test_what_is_predicted_to_work_works(postgresql_url: str, tmp_path: Path, mo
     version, engine = _version(tmp_path, monkeypatch), for_url(postgresql_url)
     told = {"all": 0, "decided": 0}
     with engine.connect(Purpose.MIGRATE) as conn:
-        for sql in (USERS[1], ITEMS[1]):
+        for sql in (USERS[1], ITEMS[1], *_CHECKED):
             conn.exec_driver_sql(sql.format(p=""), execution_options={"no_parameters": True})
         conn.commit()
 
@@ -120,7 +139,7 @@ def test_what_is_predicted_to_work_works(postgresql_url: str, tmp_path: Path, mo
                 scope.rollback()
             return tables
 
-        @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(changes=_CHANGES)
         def check(changes: list[str]) -> None:
             learnt = Learnt()

@@ -13,7 +13,7 @@ from handrail.compat.children import Children, known_children
 from handrail.compat.exercise import Exercise
 from handrail.compat.known_schema import of_snapshot
 from handrail.compat.planting import Planter
-from handrail.compat.prediction import Outlook
+from handrail.compat.prediction import Outlook, checks
 from handrail.compat.reach import Reach
 from handrail.compat.rows import Habits, Rows
 from handrail.engines.base import Engine
@@ -53,7 +53,9 @@ class Learnt:
 
     habits: dict[tuple[str, str], Habits] = field(default_factory=dict)
     at_home: dict[tuple[str, str], Habits] = field(default_factory=dict)
-    known: dict[tuple[str, str, Habits], Found] = field(default_factory=dict)
+    checks: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    known: dict[tuple[str, str, Habits], tuple[Trial, ...]] = field(default_factory=dict)
+    foretold: dict[tuple[str, str, Habits, frozenset[str]], tuple[Trial, ...]] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
 
     def settled(self, version: AppVersion) -> bool:
@@ -175,6 +177,9 @@ class Moment:
         if key not in learnt.at_home:
             learnt.at_home[key] = self._exercise(table, name, Habits(), children, mapped).at_home()
         learnt.habits[version.name, name] = learnt.at_home[key]
+        live = self._known_schema.tables.get(name)
+        if live is not None and learnt.at_home[key].writable:
+            learnt.checks[version.name, name] = checks(live)
         return learnt.at_home[key]
 
     def _own(
@@ -198,19 +203,20 @@ class Moment:
         habits = habits or Habits(keys=frozenset({*table.unique, table.primary_key}))
         key = (own, reach, habits)
         if key not in learnt.known:
-            outlook = Outlook(
+            learnt.known[key] = self._exercise(table, name, habits, children, mapped).trials()
+        passed = learnt.checks.get((version.name, name), frozenset())
+        if (*key, passed) not in learnt.foretold:
+            learnt.foretold[*key, passed] = Outlook(
                 table=table,
                 name=name,
                 schema=self._known_schema,
                 keys=habits.keys,
                 parents=habits.parents,
+                checks=passed,
                 children=children,
                 mapped=mapped,
-            )
-            learnt.known[key] = Found(
-                trials=self._exercise(table, name, habits, children, mapped).trials(), foreseen=outlook.trials()
-            )
-        return learnt.known[key]
+            ).trials()
+        return Found(trials=learnt.known[key], foreseen=learnt.foretold[*key, passed])
 
     def _parents(self, name: str) -> frozenset[str]:
         live = self._tables.get(name)

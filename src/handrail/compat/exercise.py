@@ -62,8 +62,9 @@ class Exercise:
         chosen = dict(values)
         free = frozenset(values) - self.rows.key_columns()
         insert = self._insert
-        settled(self.conn, live, chosen, free, lambda: insert(chosen))
-        self._use(known, values=tuple((name, chosen[name]) for name in chosen if chosen[name] != values[name]))
+        writable = settled(self.conn, live, chosen, free, lambda: insert(chosen))
+        changed = tuple((name, chosen[name]) for name in chosen if chosen[name] != values[name])
+        self._use(known, values=changed, writable=writable)
         every = [*self.rows.furthest().items(), *self.rows.choices()]
         refused = frozenset((name, str(each)) for name, each in every if self._refused({name: each}))
         self._use(self.rows.habits, refused=refused, read_only=live is None and self._refused({}))

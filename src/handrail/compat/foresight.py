@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from handrail.compat.board import named
 from handrail.compat.children import known_children
 from handrail.compat.known_schema import KnownSchema
-from handrail.compat.prediction import Keys, Outlook, home
+from handrail.compat.prediction import Home, Outlook, home
 from handrail.model.contract import AppVersion, ContractTable
 from handrail.model.matrix import Trial
 
@@ -17,7 +17,7 @@ class Foresight:
     """`default` is the schema that names without one mean. What versions are used to is learnt at their home."""
 
     default: str | None = None
-    _homes: dict[str, dict[str, tuple[Keys, Keys]]] = field(default_factory=dict)
+    _homes: dict[str, dict[str, Home]] = field(default_factory=dict)
 
     def settle(self, version: AppVersion, schema: KnownSchema) -> None:
         """Note what the version is used to on the schema that it was written for; only the first time counts."""
@@ -31,13 +31,14 @@ class Foresight:
         homes = self._homes.get(version.name, {})
         found: list[Trial] = []
         for name, table in mapped.items():
-            keys, parents = homes.get(name) or (frozenset({*table.unique, table.primary_key}), frozenset())
+            used_to = homes.get(name) or Home(keys=frozenset({*table.unique, table.primary_key}))
             found += Outlook(
                 table=table,
                 name=name,
                 schema=schema,
-                keys=keys,
-                parents=parents,
+                keys=used_to.keys,
+                parents=used_to.parents,
+                checks=used_to.checks,
                 children=known_children(version.contract, table, self._name),
                 mapped=mapped,
             ).trials()

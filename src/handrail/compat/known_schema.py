@@ -13,7 +13,7 @@ from handrail.model.operation import Reading
 from handrail.model.replayed import Replayed, bare
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStep
-from handrail.model.schema import Constraint, Snapshot, Table
+from handrail.model.schema import CARRIED, Constraint, Snapshot, Table, compared
 
 _ON_DELETE = re.compile(r"\bON DELETE (CASCADE|SET NULL|SET DEFAULT|RESTRICT)", re.IGNORECASE)
 _WHERE = re.compile(r"\bWHERE (.*)", re.IGNORECASE | re.DOTALL)
@@ -141,20 +141,21 @@ def _table(table: Table) -> ReplayedTable:
         indexes=tuple(
             IndexSpec(
                 name=i.name,
-                columns=(*i.columns, *((i.definition,) if _expressions(i.definition, i.columns) else ())),
+                columns=(*keys, *((i.definition,) if _expressions(i.definition, keys) else ())),
                 unique=i.unique and i.valid,
                 where=found[1] if (found := _WHERE.search(i.definition)) else "",
             )
             for i in table.indexes
+            for keys in (compared(i.columns, i.definition),)
             if i.name not in backing
         ),
     )
 
 
 def _expressions(definition: str, columns: tuple[str, ...]) -> bool:
-    """Whether an index is on more than those columns, or carries some of them along only."""
-    listed = definition.partition("(")[2].partition(" WHERE ")[0]
-    return "(" in listed or "INCLUDE" in listed or listed.count(",") + 1 != len(columns)
+    """Whether an index compares more than those columns."""
+    listed = CARRIED.sub("", definition).partition("(")[2].partition(" WHERE ")[0]
+    return "(" in listed or listed.count(",") + 1 != len(columns)
 
 
 def _constraint(each: Constraint) -> ConstraintSpec:

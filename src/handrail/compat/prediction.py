@@ -1,7 +1,7 @@
 """What becomes of a version at a revision, from its contract and the schema alone: nothing is executed.
 
 It may say that it cannot tell. It never says that something works which fails: whatever it does not fully know
-(triggers, CHECKs, views, types of users, keys of expressions) is unknown to it.
+(triggers, views, types of users, keys of expressions, CHECKs that are more than a list or a range) is unknown to it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from handrail.compat.children import Children, seen_to
+from handrail.compat.conditions import Condition, condition
 from handrail.compat.known_schema import KnownSchema
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec
 from handrail.model.contract import ContractColumn, ContractTable, ContractType, Family, Source
@@ -42,6 +43,11 @@ _SPELLED = {
     "bigserial": "bigint",
     "smallserial": "smallint",
 }
+_WORD = re.compile(r"\w+")
+#: A default that is a constant: a text or a number, and what it is cast to.
+_LITERAL = re.compile(r"\(*(?:'((?:[^']|'')*)'|(-?\d+(?:\.\d+)?))\)*(?:::[\w .\"]+(?:\(\d+(?:,\d+)?\))?)?\)*$")
+_UNIQUE = frozenset({ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY})
+_KEYS = _UNIQUE | {ConstraintKind.FOREIGN_KEY}
 _SIZED = re.compile(r"^([a-z][a-z ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?$")
 _BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 #: Types whose values a planted row can always have.
@@ -68,7 +74,8 @@ class Outlook:
     """One table of a contract on one schema.
 
     `keys` are the columns that the version knows to be unique, `parents` those that had to name a row of another table
-    where it is at home, `children` the foreign keys whose rows it sees to, `mapped` the tables of its contract.
+    where it is at home, `checks` the CHECKs there that its rows pass; `children` are the foreign keys whose rows it
+    sees to, `mapped` the tables of its contract.
     """
 
     table: ContractTable
@@ -76,6 +83,7 @@ class Outlook:
     schema: KnownSchema
     keys: Keys = frozenset()
     parents: Keys = frozenset()
+    checks: frozenset[str] = frozenset()
     children: Children = frozenset()
     mapped: Mapping[str, ContractTable] = field(default_factory=dict)
 
@@ -92,8 +100,8 @@ class Outlook:
             return tuple(self._trial((Result.READ_FAILS, name, "there is no such column")) for name in missing)
         if self.name in self.schema.guarded:
             return (self._trial((Result.UNKNOWN, "", "a trigger, rule, policy or partition has a say")),)
-        found = [*self._columns(live), *self._left_out(live), *self._keys(live), *self._parents(live)]
-        found += self._children(live)
+        found = [*self._columns(live), *self._left_out(live), *self._keys(live), *self._checks(live)]
+        found += [*self._parents(live), *self._children(live)]
         bad = [each for each in found if each[0] is not Result.WORKS]
         broken = [each for each in bad if each[0].broken]
         return tuple(dict.fromkeys(self._trial(each) for each in broken or bad))
@@ -145,8 +153,7 @@ class Outlook:
                 yield Result.UNKNOWN, spec.name, "whether the row that its default names is there"
 
     def _keys(self, live: ReplayedTable) -> Iterator[Foreseen]:
-        unique = {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY}
-        keys = [(c.columns, "") for c in live.constraints if c.kind in unique]
+        keys = [(c.columns, "") for c in live.constraints if c.kind in _UNIQUE]
         keys += [((*i.columns, i.where) if i.where else i.columns, i.where) for i in live.indexes if i.unique]
         names = {column.name for column in self.table.columns}
         for columns, where in keys:
@@ -156,13 +163,39 @@ class Outlook:
                 yield Result.UNKNOWN, "", "a key under a condition, or of other columns"
             else:
                 yield Result.WRITE_FAILS, columns[0], f"({', '.join(columns)}) has become unique"
-        if any(c.kind in {ConstraintKind.CHECK, ConstraintKind.EXCLUDE} for c in live.constraints):
-            yield Result.UNKNOWN, "", "a CHECK has a say"
+
+    def _checks(self, live: ReplayedTable) -> Iterator[Foreseen]:
+        for each in live.constraints:
+            if each.kind is ConstraintKind.EXCLUDE or (
+                each.kind is ConstraintKind.CHECK and not self._passed(str(each.expression), live)
+            ):
+                yield Result.UNKNOWN, "", "a CHECK has a say"
+
+    def _passed(self, check: str, live: ReplayedTable) -> bool:
+        """Whether rows of the version pass a CHECK for certain."""
+        names = _names(live)
+        mine = {column.name for column in self.table.columns}
+        asked = condition(check, names)
+        if check in self.checks and (asked.column in mine if asked else _mentioned(check, names) <= mine):
+            return True
+        if asked is None or asked.values is None:
+            return False
+        if asked.column not in mine:
+            return _by_default(live.column(asked.column), asked)
+        used_to = (condition(known, names) for known in self.checks)
+        if any(k and k.column == asked.column and k.values and k.values <= asked.values for k in used_to):
+            return True
+        kind = next(column.type for column in self.table.columns if column.name == asked.column)
+        return kind.family is Family.ENUM and bool(kind.values) and asked.values.issuperset(kind.values)
 
     def _parents(self, live: ReplayedTable) -> Iterator[Foreseen]:
         names = {column.name for column in self.table.columns}
+        counted = {c.name for c in self.table.columns if c.given_by is Source.SERVER and c.server_default is None}
         for key in live.foreign_keys:
             if not set(key.columns) <= names:
+                continue
+            if counted.intersection(key.columns):
+                yield Result.UNKNOWN, key.columns[0], "whether the row that the server counts up to is there"
                 continue
             believed = next((k for k in self.table.foreign_keys if k.columns == key.columns), None)
             parent = self.schema.tables.get(key.referenced_table)
@@ -198,10 +231,9 @@ class Outlook:
 
     def _plantable(self, table: ReplayedTable, deepest: int) -> bool:
         """Whether a row of that table can be made for certain: ordinary types, no conditions, and parents alike."""
-        conditions = {ConstraintKind.CHECK, ConstraintKind.EXCLUDE}
         if deepest == 0 or not table.complete or table.name in self.schema.guarded:
             return False
-        if any(c.kind in conditions for c in table.constraints) or any(i.unique and i.where for i in table.indexes):
+        if any(i.unique and i.where for i in table.indexes) or not satisfiable(table):
             return False
         needed = {c.name for c in table.columns if _asked_for(c)}
         if not all(_ordinary(c, self._enum(str(c.type))) for c in table.columns if c.name in needed):
@@ -281,13 +313,67 @@ def _parsed(text: str) -> tuple[str, int | None, int | None]:
     return base, int(found[2]) if found[2] else None, int(found[3]) if found[3] else None
 
 
-def home(schema: KnownSchema, table: ContractTable, name: str) -> tuple[Keys, Keys]:
-    """Return the keys that a version knows to be unique, and the columns that had to name other rows, at its home."""
+def satisfiable(table: ReplayedTable) -> bool:
+    """Return whether a row passes all CHECKs of a table for certain: of each there is one for a column, and no key."""
+    names = _names(table)
+    keys = [each.columns for each in (*table.foreign_keys, *table.constraints) if each.kind in _KEYS]
+    bound = {name for columns in keys for name in columns}
+    for each in table.constraints:
+        if each.kind is ConstraintKind.EXCLUDE:
+            return False
+        if each.kind is ConstraintKind.CHECK:
+            asked = condition(str(each.expression), names)
+            column = table.column(asked.column) if asked else None
+            if asked is None or column is None or asked.column in bound:
+                return False
+            if column.default is not None and not _by_default(column, asked):
+                return False
+            bound.add(asked.column)
+    return True
+
+
+def _names(table: ReplayedTable) -> frozenset[str]:
+    return frozenset(column.name for column in table.columns)
+
+
+def _mentioned(check: str, names: frozenset[str]) -> frozenset[str]:
+    return names.intersection(_WORD.findall(check))
+
+
+def _by_default(column: ColumnSpec | None, asked: Condition) -> bool:
+    """Whether a row that says nothing of the column passes: NULL does, and so does a constant of the list."""
+    if column is None or column.default is UNKNOWN or asked.values is None:
+        return False
+    if column.default is None:
+        return column.nullable is True
+    literal = _LITERAL.match(str(column.default))
+    return literal is not None and (literal[1] or literal[2]).replace("''", "'") in asked.values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """What a version is used to with one table: keys, columns that name other rows, and CHECKs that its rows pass."""
+
+    keys: Keys
+    parents: Keys = frozenset()
+    checks: frozenset[str] = frozenset()
+
+
+def home(schema: KnownSchema, table: ContractTable, name: str) -> Home:
+    """Return what a version is used to on the schema that it was written for."""
     live = schema.tables.get(name)
-    unique = {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY}
     own = {*table.unique, table.primary_key}
     if live is None:
-        return frozenset(own), frozenset()
-    own |= {c.columns for c in live.constraints if c.kind in unique}
+        return Home(keys=frozenset(own))
+    own |= {c.columns for c in live.constraints if c.kind in _UNIQUE}
     own |= {(*i.columns, i.where) if i.where else i.columns for i in live.indexes if i.unique}
-    return frozenset(own), frozenset(key.columns for key in live.foreign_keys)
+    parents = frozenset(key.columns for key in live.foreign_keys)
+    bound = {name for columns in (table.primary_key, *parents) for name in columns}
+    asked = {each: condition(each, _names(live)) for each in checks(live)}
+    passed = frozenset(each for each, found in asked.items() if found and found.column not in bound)
+    return Home(keys=frozenset(own), parents=parents, checks=passed)
+
+
+def checks(table: ReplayedTable) -> frozenset[str]:
+    """Return the CHECKs of a table, in the server's words or the revision's."""
+    return frozenset(str(each.expression) for each in table.constraints if each.kind is ConstraintKind.CHECK)

@@ -13,9 +13,8 @@ from handrail.compat.bound_type import bound_type
 from handrail.compat.planting import CannotPlant, Planter
 from handrail.compat.values import furthest, value
 from handrail.model.contract import ContractColumn, ContractTable, Family, Source
-from handrail.model.schema import Constraint, ConstraintKind, Table
+from handrail.model.schema import Constraint, ConstraintKind, Table, compared
 
-_CARRIED = re.compile(r"\bINCLUDE \(([^)]*)\)", re.IGNORECASE)
 _CONDITION = re.compile(r"\bWHERE (.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -43,9 +42,9 @@ class Habits:
     """What was found out about a version where it is at home, and holds at every other revision.
 
     `keys` are the columns known to be unique there, `partial` those under a condition, `parents` the columns that had
-    to name a row of another table, `values` what passes the CHECKs there, `refused` the columns and values that were
-    refused there already, `sealed` the columns whose UPDATE was refused there where an INSERT was
-    not, as triggers do; rows that were `lasting` there cannot be deleted.
+    to name a row of another table, `values` what passes the CHECKs there, `writable` whether a row of those did,
+    `refused` the columns and values that were refused there already, `sealed` the columns whose UPDATE was refused
+    there where an INSERT was not, as triggers do; rows that were `lasting` there cannot be deleted.
     """
 
     keys: frozenset[tuple[str, ...]] = frozenset()
@@ -55,6 +54,7 @@ class Habits:
     refused: frozenset[tuple[str, str]] = frozenset()
     sealed: frozenset[str] = frozenset()
     lasting: bool = False
+    writable: bool = False
     read_only: bool = False
 
 
@@ -229,19 +229,12 @@ def unique_sets(table: Table | None) -> list[UniqueKey]:
     kinds = {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY, ConstraintKind.EXCLUDE}
     found = [(c.columns, c.definition) for c in table.constraints if c.kind in kinds]
     found += [(i.columns, i.definition) for i in table.indexes if i.unique and i.valid]
-    return list(dict.fromkeys(UniqueKey(columns=_counted(columns, text), text=_how(text)) for columns, text in found))
+    return list(dict.fromkeys(UniqueKey(columns=compared(columns, text), text=_how(text)) for columns, text in found))
 
 
 def pairs(key: Constraint) -> Iterator[tuple[str, str]]:
     """Return the columns of a foreign key, each with the one that it names."""
     return iter(zip(key.columns, key.referenced_columns, strict=True))
-
-
-def _counted(columns: tuple[str, ...], definition: str) -> tuple[str, ...]:
-    """Return the columns without those that an index only carries along."""
-    carried = _CARRIED.search(definition)
-    names = {name.strip().strip('"') for name in carried[1].split(",")} if carried else set()
-    return tuple(name for name in columns if name not in names)
 
 
 def _how(definition: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
+
+#: What an index only carries along.
+CARRIED = re.compile(r"\bINCLUDE \(([^)]*)\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,3 +229,10 @@ def _text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)
     return "" if value is None else str(value)
+
+
+def compared(columns: tuple[str, ...], definition: str) -> tuple[str, ...]:
+    """Return the columns that a key or an index compares, without those that it only carries along (INCLUDE)."""
+    carried = CARRIED.search(definition)
+    names = {name.strip().strip('"') for name in carried[1].split(",")} if carried else set()
+    return tuple(name for name in columns if name not in names)
