@@ -209,8 +209,15 @@ def _rename(node: Node) -> Iterator[Action]:
             yield act.RenameIndex(name=table, new_name=new)
         case _:
             what = _OBJECTS.get(kind, kind.removeprefix("OBJECT_").lower())
-            name = table if node.relation.relname else _name(_parts(unwrap(node.object)))
-            yield act.RenameObject(kind=what, name=name, new_name=new)
+            schema, _, name = _renamed(node, what).rpartition(".")
+            yield act.RenameObject(kind=what, name=display(schema, name), new_name=display(schema, new))
+
+
+def _renamed(node: Node, what: str) -> str:
+    """Return what gets another name; its schema, where one is named, stays."""
+    if what not in _OF_TABLE and node.relation.relname:
+        return relation(node.relation)
+    return _name(_parts(unwrap(node.object))) if node.HasField("object") else str(node.subname)
 
 
 def _set_schema(node: Node) -> Iterator[Action]:
