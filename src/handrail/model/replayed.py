@@ -101,8 +101,16 @@ def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
             | act.Other()
         ):
             return state
+        case act.RenameColumn(table=name) if view := next((k for k in state.objects if _is_view(k, name)), None):
+            made = state.objects[view]
+            columns = tuple(action.new_name if column == action.column else column for column in made.columns)
+            return replace(state, objects=MappingProxyType({**state.objects, view: replace(made, columns=columns)}))
         case _:
             return _in_table(state, action, revision)
+
+
+def _is_view(key: tuple[str, str], name: str) -> bool:
+    return "view" in key[0] and key[1] == bare(name)
 
 
 def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed:

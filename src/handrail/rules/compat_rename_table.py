@@ -6,8 +6,8 @@ version do.
 Why: a table has one name. A view can have the other: what reads and writes a simple view reads and writes its table.
 
 The safe way: rename, and leave a view with the old name in its place in the same revision; drop it once no version uses
-it. A revision that leaves such a view, or another table under the old name, is accepted. A schema that is renamed is told
-as all it holds.
+it. A revision that leaves such a view, or another table under the old name, is accepted. So it is for a schema, where
+that is true of all it holds.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ RULE = Rule(
             given=("CREATE TABLE customers (id integer PRIMARY KEY, name varchar(50))",),
             body='op.add_column("customers", sa.Column("full_name", sa.String(50)))',
             file="e1_customers_full_name_expand.py",
-            docstring="Add customers.full_name beside name.\n\nPurpose: Rename it.\nImpact: customers gains full_name.\n",
+            docstring="Add customers.full_name beside name.\n\nPurpose: Rename it.\nImpact: customers gain it.\n",
             flagged=False,
         ),
         email_added("allow_empty_email", "Allow an empty email", flagged=False),

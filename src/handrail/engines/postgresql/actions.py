@@ -196,12 +196,12 @@ def _name(parts: list[str]) -> str:
 
 def _rename(node: Node) -> Iterator[Action]:
     kind = library().pg_query_pb2.ObjectType.Name(node.rename_type)
-    is_table = library().pg_query_pb2.ObjectType.Name(node.relation_type) == "OBJECT_TABLE"
+    owner = library().pg_query_pb2.ObjectType.Name(node.relation_type)
     table, new = relation(node.relation), node.newname
     match kind:
         case "OBJECT_TABLE":
             yield act.RenameTable(table=table, new_name=display(node.relation.schemaname, new))
-        case "OBJECT_COLUMN" if is_table:
+        case "OBJECT_COLUMN" if owner in {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"}:
             yield act.RenameColumn(table=table, column=node.subname, new_name=new)
         case "OBJECT_TABCONSTRAINT":
             yield act.RenameConstraint(table=table, name=node.subname, new_name=new)
