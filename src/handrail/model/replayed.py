@@ -101,8 +101,16 @@ def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
             | act.Other()
         ):
             return state
+        case act.RenameColumn(table=name) if view := next((k for k in state.objects if _is_view(k, name)), None):
+            made = state.objects[view]
+            columns = tuple(action.new_name if column == action.column else column for column in made.columns)
+            return replace(state, objects=MappingProxyType({**state.objects, view: replace(made, columns=columns)}))
         case _:
             return _in_table(state, action, revision)
+
+
+def _is_view(key: tuple[str, str], name: str) -> bool:
+    return "view" in key[0] and key[1] == bare(name)
 
 
 def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed:
@@ -138,10 +146,7 @@ def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.Renam
             old = tables.pop(name, ReplayedTable(name=name, complete=False))
             tables[bare(new)] = _recreated(old, gone.get(bare(new)), bare(new))
             tables = {key: _pointing(table, name, bare(new)) for key, table in tables.items()}
-            objects = {
-                key: replace(made, table=bare(new)) if bare(made.table) == name else made
-                for key, made in objects.items()
-            }
+            objects = _following(objects, name, bare(new))
     return replace(
         state, tables=MappingProxyType(tables), gone=MappingProxyType(gone), objects=MappingProxyType(objects)
     )
@@ -163,11 +168,12 @@ def _recreated(table: ReplayedTable, former: ReplayedTable | None, name: str) ->
 
 
 def _pointing(table: ReplayedTable, old: str, new: str) -> ReplayedTable:
-    """Return the table with foreign keys that follow a renamed table, as servers' do."""
-    if all(bare(c.referenced_table) != old for c in table.foreign_keys):
+    """Return the table with foreign keys, and a partition's parent, that follow a renamed table, as servers' do."""
+    if table.partition_of != old and all(bare(c.referenced_table) != old for c in table.foreign_keys):
         return table
     return replace(
         table,
+        partition_of=new if table.partition_of == old else table.partition_of,
         constraints=tuple(
             replace(c, referenced_table=new) if bare(c.referenced_table) == old else c for c in table.constraints
         ),
@@ -224,15 +230,69 @@ def _objects(state: Replayed, action: act.CreateObject | act.DropObject | act.Re
                 enums.pop(bare(action.name), None)
         case act.RenameObject(kind=kind, new_name=new):
             if key in objects:
-                objects[kind, new] = replace(objects.pop(key), name=new)
+                objects[kind, bare(new)] = replace(objects.pop(key), name=new)
             if kind == "type" and key[1] in enums:
-                enums[new] = enums.pop(key[1])
-    return replace(
+                enums[bare(new)] = enums.pop(key[1])
+            if key[1] in built:
+                built[bare(new)] = built.pop(key[1])
+                if key[1] in tables:
+                    tables[bare(new)] = replace(tables.pop(key[1]), name=bare(new))
+            if "view" in kind:
+                objects = _following(objects, key[1], bare(new))
+    after = replace(
         state,
         objects=MappingProxyType(objects),
         enums=MappingProxyType(enums),
         built=MappingProxyType(built),
         tables=MappingProxyType(tables),
+    )
+    return _moved(after, action) if isinstance(action, act.RenameObject) and action.kind == "schema" else after
+
+
+def _following(
+    objects: Mapping[tuple[str, str], act.CreateObject], old: str, new: str
+) -> dict[tuple[str, str], act.CreateObject]:
+    """Return triggers and views that follow a renamed table or view, as servers' do."""
+    return {
+        key: replace(
+            made,
+            table=new if bare(made.table) == old else made.table,
+            reads=tuple(new if bare(name) == old else name for name in made.reads),
+        )
+        if old in {bare(made.table), *map(bare, made.reads)}
+        else made
+        for key, made in objects.items()
+    }
+
+
+def _moved(state: Replayed, action: act.RenameObject) -> Replayed:
+    """Return the schema after all that has the name of one namespace before its own has that of another."""
+
+    def there(name: str) -> str:
+        inside = name.removeprefix(f"{action.name}.")
+        return bare(f"{action.new_name}.{inside}") if inside != name else name
+
+    tables = {
+        there(key): replace(
+            table,
+            name=there(key),
+            partition_of=there(table.partition_of),
+            constraints=tuple(replace(c, referenced_table=there(c.referenced_table)) for c in table.constraints),
+        )
+        for key, table in state.tables.items()
+    }
+    objects = {
+        (kind, there(name)): replace(
+            made, name=there(made.name), table=there(made.table), reads=tuple(map(there, made.reads))
+        )
+        for (kind, name), made in state.objects.items()
+    }
+    return replace(
+        state,
+        tables=MappingProxyType(tables),
+        objects=MappingProxyType(objects),
+        enums=MappingProxyType({there(name): values for name, values in state.enums.items()}),
+        built=MappingProxyType({there(name): made for name, made in state.built.items()}),
     )
 
 

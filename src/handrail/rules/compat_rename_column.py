@@ -19,6 +19,7 @@ from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.spelling import call, quoted, send, sql_name
 from handrail.model.hazards.table_change import changes, stands_in, triggered
+from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -39,12 +40,16 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             continue
         known = statement.before.column(table, old)
         type_ = known.type if known is not None and isinstance(known.type, str) else "<type>"
+        view = any("view" in kind and name == bare(table) for kind, name in statement.before.objects)
         found = RULE.at(
             step,
             statement,
             what=f"application versions that name {table}.{old} fail once it is {new}",
             why="old and new versions cannot run at the same time: the column has one name",
-            fix=send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(new)} {type_}")
+            fix=f"make the view {table} again, with {old} as it is and the same as {new} at its end;"
+            f" leave {old} out once no version names it"
+            if view
+            else send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(new)} {type_}")
             + f"\na trigger that keeps {old} and {new} alike, then copy in batches; in a later release, once no "
             f"version names {old}: {call('drop_column', table, quoted(old))}",
         )
@@ -67,6 +72,12 @@ RULE = Rule(
             flagged=True,
             rewrite=('op.execute("ALTER TABLE users ADD COLUMN full_name varchar(50)")',),
             leaves_out="the trigger, the copy, and the drop of name in a later release",
+        ),
+        Example(
+            given=(_USERS, "CREATE VIEW people AS SELECT id, name FROM users"),
+            body='op.execute("ALTER VIEW people RENAME COLUMN name TO full_name")',
+            flagged=True,
+            engines=_PG,
         ),
         Example(
             given=(_USERS,),

@@ -6,52 +6,114 @@ version do.
 Why: a table has one name. A view can have the other: what reads and writes a simple view reads and writes its table.
 
 The safe way: rename, and leave a view with the old name in its place in the same revision; drop it once no version uses
-it. A revision that leaves such a view, or another table under the old name, is accepted.
+it. A revision that leaves such a view, or another table under the old name, is accepted. So it is for a schema, where
+that is true of all it holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import RenameObject, RenameTable
+from handrail.model.action import UNKNOWN, Action, RenameObject, RenameTable, Unknown
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.spelling import call, quoted, send, sql_name, sql_names
 from handrail.model.hazards.table_change import changes, stands_in
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.replayed import bare
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
-    """One finding for each table or view of an older version that the upgrade renames."""
+    """One finding for each table, view or schema of an older version that the upgrade renames."""
     step = revision.upgrade
     if step is None:
         return
     for statement, action in changes(step):
         match action:
-            case RenameTable(table=old, new_name=new) | RenameObject(kind="view", name=old, new_name=new):
+            case RenameTable(table=old, new_name=new):
                 pass
+            case RenameObject(kind="view" | "materialized view" as kind, name=old, new_name=new):
+                if _makes(step, statement, kind, old):
+                    continue
+            case RenameObject(kind="schema"):
+                yield from _of_schema(step, statement, action, facts)
+                continue
             case _:
                 continue
         known = statement.before.table(old)
-        if statement.creates(old) or (known is not None and known.temporary):
+        if statement.creates(old) or (known is not None and known.temporary) or _stands(step, old):
             continue
-        if stands_in(step, old) or step.after.table(old) is not None:
-            continue
-        columns = sql_names(c.name for c in known.columns) if known is not None and known.complete else "*"
-        writes = "" if facts.engine != "sqlite" else " with INSTEAD OF triggers for writes"
         found = RULE.at(
             step,
             statement,
             what=f"application versions that use {old} fail once it is {new}",
             why="old and new versions cannot run at the same time: the table has one name",
-            fix=call("rename_table", old, quoted(new.rpartition(".")[2]))
-            + "\n"
-            + send(f"CREATE VIEW {sql_name(old)} AS SELECT {columns} FROM {sql_name(new)}")
-            + f"{writes}\nand drop the view once no version uses {old}",
+            fix=_renaming(action, old, new) + "\n" + _view(statement, old, new, facts.engine),
         )
         yield deployed.judged(found, deployed.naming(facts, old))
+
+
+def _of_schema(
+    step: ReviewedStep, statement: ReviewedStatement, action: RenameObject, facts: RuleFacts
+) -> Iterator[Finding]:
+    """Yield a finding where not all that the schema holds has something under its old name."""
+    old, new = action.name, action.new_name
+    there = [name for name in statement.before.tables if name.startswith(f"{old}.")]
+    views = [name for kind, name in statement.before.objects if "view" in kind and name.startswith(f"{old}.")]
+    inside = list(dict.fromkeys((*there, *views)))
+    if _makes(step, statement, "schema", old) or (inside and all(_stands(step, name) for name in inside)):
+        return
+    found = RULE.at(
+        step,
+        statement,
+        what=f"application versions that use the schema {old} fail once it is {new}",
+        why=f"all that it holds has another name then{': ' if inside else ''}{', '.join(inside)}",
+        fix="\n".join(
+            (
+                send(f"ALTER SCHEMA {sql_name(old)} RENAME TO {sql_name(new)}"),
+                send(f"CREATE SCHEMA {sql_name(old)}"),
+                *(_view(statement, name, f"{new}{name.removeprefix(old)}", facts.engine) for name in inside),
+            )
+        ),
+    )
+    using = [deployed.naming(facts, name) for name in there]
+    known = [versions for versions in using if not isinstance(versions, Unknown)]
+    every = tuple(dict.fromkeys(version for versions in known for version in versions))
+    yield deployed.judged(found, every if using and len(known) == len(using) else UNKNOWN)
+
+
+def _makes(step: ReviewedStep, statement: ReviewedStatement, kind: str, name: str) -> bool:
+    """Return whether this step made it: nobody uses it under that name yet."""
+    key = (kind, bare(name))
+    return key in statement.before.objects and key not in step.before.objects
+
+
+def _stands(step: ReviewedStep, old: str) -> bool:
+    """Return whether something has the old name in the end."""
+    views = {name for kind, name in step.after.objects if "view" in kind}
+    return stands_in(step, old) or step.after.table(old) is not None or bare(old) in views
+
+
+def _renaming(action: Action, old: str, new: str) -> str:
+    """Return the line that renames, as the revision does it."""
+    schema, _, name = new.rpartition(".")
+    what = f"{action.kind.upper()}" if isinstance(action, RenameObject) else "TABLE"
+    if name == old.rpartition(".")[2]:
+        return send(f"ALTER {what} {sql_name(old)} SET SCHEMA {sql_name(schema or 'public')}")
+    if what != "TABLE":
+        return send(f"ALTER {what} {sql_name(old)} RENAME TO {sql_name(name)}")
+    return call("rename_table", old, quoted(name))
+
+
+def _view(statement: ReviewedStatement, old: str, new: str, engine: str) -> str:
+    """Return the lines that leave a view under the old name."""
+    known = statement.before.table(old)
+    columns = sql_names(c.name for c in known.columns) if known and known.complete and known.columns else "*"
+    writes = "" if engine != "sqlite" else " with INSTEAD OF triggers for writes"
+    made = send(f"CREATE VIEW {sql_name(old)} AS SELECT {columns} FROM {sql_name(new)}")
+    return f"{made}{writes}\nand drop the view once no version uses {old}"
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
@@ -81,6 +143,30 @@ RULE = Rule(
             given=(_USERS, "CREATE VIEW names AS SELECT id FROM users"),
             body='op.execute("ALTER VIEW names RENAME TO ids")',
             flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS, "CREATE MATERIALIZED VIEW names AS SELECT id FROM users"),
+            body='op.execute("ALTER MATERIALIZED VIEW names RENAME TO ids")',
+            downgrade='op.execute("ALTER MATERIALIZED VIEW ids RENAME TO names")',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=("CREATE SCHEMA app", "CREATE TABLE app.users (id integer PRIMARY KEY)"),
+            body='op.execute("ALTER SCHEMA app RENAME TO core")',
+            downgrade='op.execute("ALTER SCHEMA core RENAME TO app")',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS, "CREATE VIEW names AS SELECT id FROM users"),
+            body="""
+            op.execute("CREATE VIEW names_next AS SELECT id, email FROM users")
+            op.execute("ALTER VIEW names RENAME TO names_before")
+            op.execute("ALTER VIEW names_next RENAME TO names")
+            """,
+            flagged=False,
             engines=_PG,
         ),
         Example(

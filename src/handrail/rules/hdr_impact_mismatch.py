@@ -26,6 +26,11 @@ from handrail.model.verdict import Confidence, Severity
 
 #: An impact of fewer words that names nothing it touches is taken for one that says nothing.
 _FEW = 5
+#: What an impact may call what the title names: `A new table.`
+_KIND = re.compile(
+    r"\b(?:table|column|field|index|key|constraint|check|view|type|enum|row|trigger|function|default|partition)(?:e?s)?\b",
+    re.IGNORECASE,
+)
 _NONE = re.compile(r"\W*(?:none|nothing|no)\b", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?P<before>\w+) tables?\b|\btables? (?P<after>\w+)", re.IGNORECASE)
 _NO_NAMES = (
@@ -66,11 +71,12 @@ def _of_other_things(revision: ReviewedRevision, step: ReviewedStep) -> Iterator
     if not touched or speaks_of(header.impact, known):
         return
     others = _other_tables(revision)
-    titled = speaks_of(header.purpose, known) and len(header.impact.split()) >= _FEW
-    if titled and not others:
+    none = _NONE.match(header.impact)
+    tells = len(header.impact.split()) >= _FEW or (not none and _KIND.search(header.impact))
+    if tells and not others and speaks_of(header.purpose, known):
         return
     told = ", ".join(sorted(touched))
-    vague = len(header.impact.split()) < _FEW and not _NONE.match(header.impact)
+    vague = len(header.impact.split()) < _FEW and not none
     yield RULE.in_file(
         revision,
         line=line_of(revision.revision, "impact"),
@@ -117,6 +123,8 @@ RULE = Rule(
         _impact("Some changes.", flagged=True, purpose="Add email to users"),
         _impact("None.", flagged=True),
         _impact("Users table gains email column (nullable).", flagged=False),
+        _impact("A new column.", flagged=False, purpose="Add email to users"),
+        _impact("A new column.", flagged=True),
         Example(
             given=("CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))",),
             body='op.drop_column("users", "email")',

@@ -20,8 +20,8 @@ from handrail.model.hazards.reversal import (
     changes_schema,
     explains,
     only_adds_enum_values,
-    overwritten,
     raises_on_purpose,
+    to_write_back,
 )
 from handrail.model.hazards.row_loss import lost
 from handrail.model.hazards.touched import does_nothing
@@ -54,7 +54,7 @@ def _contradiction(revision: ReviewedRevision) -> str:
     if down is not None and down.reading is Reading.FAILED and revision.revision.downgrade_line is not None:
         return f"downgrade() fails ({down.reason})" if up is not None and up.read else ""
     if up is not None and not does_nothing(up) and (does_nothing(down) or down is None):
-        if changes_schema(up) or (any(True for _ in overwritten(up)) and not explains(revision)):
+        if changes_schema(up) or (any(True for _ in to_write_back(up)) and not explains(revision)):
             return "" if only_adds_enum_values(up) else "downgrade() does nothing"
         return ""
     losses = [loss for loss in lost(revision) if not loss.refused]

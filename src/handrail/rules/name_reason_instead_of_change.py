@@ -18,6 +18,7 @@ from handrail.model.hazards import revision_name
 from handrail.model.hazards.revision_name import said
 from handrail.model.hazards.scenes import email_added
 from handrail.model.hazards.touched import names, speaks_of, tables
+from handrail.model.hazards.touched import words as parts_of
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
@@ -62,16 +63,18 @@ def _is_reason(text: str, known: frozenset[str]) -> bool:
     if not words:
         return False
     changes = revision_name.VERBS_OF_CHANGE - _REASONS
-    if words[0] in _REASONS & revision_name.VERBS_OF_CHANGE:  # enable, allow: a change where it says of what
+    things = frozenset[str]().union(*map(parts_of, known))
+    reasons = frozenset(word for word in _REASONS if not parts_of(word) & things)  # a table of customers, or tickets
+    if words[0] in reasons & revision_name.VERBS_OF_CHANGE:  # enable, allow: a change where it says of what
         return not speaks_of(text, known)
     if words[0] in changes:
         first = re.split(r"\b(?:for|because|so that)\b", text.replace("_", " "), maxsplit=1)[0]
         named = not known or speaks_of(first, known)
-        return not named and (bool(_REASONS.intersection(words)) or _TICKET.search(text) is not None)
-    if words[0] in _REASONS | _LEADING or _TICKET.match(text):
+        return not named and (bool(reasons.intersection(words)) or _TICKET.search(text) is not None)
+    if words[0] in reasons | _LEADING or _TICKET.match(text):
         rest = words[1:]
         return not (changes.intersection(rest) and speaks_of(text, known))
-    reason = bool(_REASONS.intersection(words)) or _TICKET.search(text) is not None
+    reason = bool(reasons.intersection(words)) or _TICKET.search(text) is not None
     return reason and not (changes.intersection(words) or speaks_of(text, known))
 
 
@@ -95,6 +98,13 @@ RULE = Rule(
         email_added("add_users_email_abc_123", "ABC-123: add users.email.", flagged=False),
         email_added("users_email", "Users get an email.", flagged=False),
         email_added("for_the_new_search", "For the new search", flagged=True),
+        Example(
+            given=("CREATE TABLE customers (id integer PRIMARY KEY, name varchar(50))",),
+            body='op.add_column("customers", sa.Column("full_name", sa.String(50)))',
+            file="e1_customers_full_name_expand.py",
+            docstring="Add customers.full_name beside name.\n\nPurpose: Rename it.\nImpact: customers gain it.\n",
+            flagged=False,
+        ),
         email_added("allow_empty_email", "Allow an empty email", flagged=False),
         Example(
             given=("CREATE TABLE users (id integer PRIMARY KEY)",),

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from handrail.model import action as act
 from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import Rollback, owns_up, rollback_way
-from handrail.model.hazards.reversal import explains, overwritten
+from handrail.model.hazards.reversal import explains, to_write_back
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -32,7 +32,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         return
     written = {bare(a.table) for _, a in down.actions() if isinstance(a, act.WriteRows)}
     told: set[str] = set()
-    for statement, action in overwritten(up):
+    for statement, action in to_write_back(up):
         table = bare(action.table)
         if table in written or table in told or table in up.after.gone or table in down.after.gone:
             continue

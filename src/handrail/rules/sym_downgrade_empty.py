@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import owns_up
-from handrail.model.hazards.reversal import changes_schema, explains, is_missing, only_adds_enum_values, overwritten
+from handrail.model.hazards.reversal import changes_schema, explains, is_missing, only_adds_enum_values, to_write_back
 from handrail.model.hazards.touched import does_nothing, tables
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -31,7 +31,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         return
     if not missing and (does_nothing(up) or only_adds_enum_values(up)):
         return
-    rows, schema = any(True for _ in overwritten(up)), changes_schema(up)
+    rows, schema = any(True for _ in to_write_back(up)), changes_schema(up)
     if not missing and not schema and (not rows or owns_up(revision.revision.header) or explains(revision)):
         return
     yield RULE.in_file(

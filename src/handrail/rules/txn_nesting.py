@@ -28,11 +28,17 @@ _INSIDE = ("SAVEPOINT", "RELEASE", "ROLLBACK_TO", "ROLLBACK TO")
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each BEGIN, COMMIT or ROLLBACK that the revision sends."""
     for line, word in _by_code(revision.revision.source):
+        apart = word == "begin"
         yield RULE.in_file(
             revision,
             line=line,
-            what=f"the revision calls {word}() on the connection that Alembic has begun a transaction on",
-            why="what ran so far stays, whatever happens next, while the revision is not noted as applied",
+            what="the revision begins a transaction on a connection of its own"
+            if apart
+            else f"the revision calls {word}() on the connection that Alembic has begun a transaction on",
+            why="it does not see what Alembic's transaction has done so far, may wait for its locks for ever, and what"
+            " it does stays"
+            if apart
+            else "what ran so far stays, whatever happens next, while the revision is not noted as applied",
             fix=f"remove {word}(); put what must stand outside the transaction into\n"
             "with op.get_context().autocommit_block():\n    ...",
         )
@@ -58,11 +64,14 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 
 def _by_code(source: str) -> Iterator[tuple[int, str]]:
-    """Yield where commit() or rollback() is called on Alembic's connection; a Session's ends no transaction here.
+    """Yield where commit() or rollback() is called on Alembic's connection, or begin() on its engine.
+
+    A Session's ends no transaction here.
 
     Source: https://docs.sqlalchemy.org/en/20/orm/session_api.html, join_transaction_mode.
     """
-    tree = syntax(source) if ".commit(" in source or ".rollback(" in source else None
+    said = any(word in source for word in (".commit(", ".rollback(", ".engine."))
+    tree = syntax(source) if said else None
     if tree is None:
         return
     binds = {
@@ -75,8 +84,17 @@ def _by_code(source: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr="commit" | "rollback" as word), args=[], lineno=line):
-                if _is_bind(owner) or (isinstance(owner, ast.Name) and owner.id in binds):
-                    yield line, word
+                pass
+            case ast.Call(
+                func=ast.Attribute(value=ast.Attribute(value=owner, attr="engine"), attr="begin" as word),
+                args=[],
+                lineno=line,
+            ):
+                pass
+            case _:
+                continue
+        if _is_bind(owner) or (isinstance(owner, ast.Name) and owner.id in binds):
+            yield line, word
 
 
 def _is_bind(node: ast.expr) -> bool:
@@ -100,6 +118,24 @@ RULE = Rule(
     source="https://alembic.sqlalchemy.org/en/latest/api/runtime.html#alembic.runtime.migration.MigrationContext.autocommit_block",
     findings=findings,
     examples=(
+        Example(
+            given=(_USERS,),
+            body="""
+            with op.get_bind().engine.begin() as other:
+                other.execute(sa.text("SELECT 1"))
+            """,
+            flagged=True,
+            engines=_POSTGRESQL,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            if op.get_bind().engine.dialect.name == "postgresql":
+                op.add_column("users", sa.Column("name", sa.Text))
+            """,
+            flagged=False,
+            engines=_POSTGRESQL,
+        ),
         Example(
             given=(_USERS,),
             body="""

@@ -196,12 +196,12 @@ def _name(parts: list[str]) -> str:
 
 def _rename(node: Node) -> Iterator[Action]:
     kind = library().pg_query_pb2.ObjectType.Name(node.rename_type)
-    is_table = library().pg_query_pb2.ObjectType.Name(node.relation_type) == "OBJECT_TABLE"
+    owner = library().pg_query_pb2.ObjectType.Name(node.relation_type)
     table, new = relation(node.relation), node.newname
     match kind:
         case "OBJECT_TABLE":
             yield act.RenameTable(table=table, new_name=display(node.relation.schemaname, new))
-        case "OBJECT_COLUMN" if is_table:
+        case "OBJECT_COLUMN" if owner in {"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"}:
             yield act.RenameColumn(table=table, column=node.subname, new_name=new)
         case "OBJECT_TABCONSTRAINT":
             yield act.RenameConstraint(table=table, name=node.subname, new_name=new)
@@ -209,8 +209,15 @@ def _rename(node: Node) -> Iterator[Action]:
             yield act.RenameIndex(name=table, new_name=new)
         case _:
             what = _OBJECTS.get(kind, kind.removeprefix("OBJECT_").lower())
-            name = table if node.relation.relname else _name(_parts(unwrap(node.object)))
-            yield act.RenameObject(kind=what, name=name, new_name=new)
+            schema, _, name = _renamed(node, what).rpartition(".")
+            yield act.RenameObject(kind=what, name=display(schema, name), new_name=display(schema, new))
+
+
+def _renamed(node: Node, what: str) -> str:
+    """Return what gets another name; its schema, where one is named, stays."""
+    if what not in _OF_TABLE and node.relation.relname:
+        return relation(node.relation)
+    return _name(_parts(unwrap(node.object))) if node.HasField("object") else str(node.subname)
 
 
 def _set_schema(node: Node) -> Iterator[Action]:

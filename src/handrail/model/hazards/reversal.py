@@ -193,6 +193,26 @@ def overwritten(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.Wri
             yield statement, action
 
 
+def to_write_back(step: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.WriteRows]]:
+    """Yield those of them that a downgrade has to write back: not the fill of a column that an earlier one takes away.
+
+    Such a column came after its table, by a revision of its own, and only rows that had no value get one.
+    """
+    for statement, action in overwritten(step):
+        if action.verb is not act.Verb.UPDATE or not all(_fills(statement, action, c) for c in action.columns or ("",)):
+            yield statement, action
+
+
+def _fills(statement: ReviewedStatement, action: act.WriteRows, column: str) -> bool:
+    table = statement.before.table(action.table)
+    added = table.added.get(column) if table is not None else None
+    if table is None or not added or added == table.created_in:
+        return False
+    sql = statement.statement.sql
+    only_nulls = re.search(rf"\b{re.escape(column)}\"?\s+IS\s+NULL\b", sql, re.IGNORECASE)
+    return only_nulls is not None and not re.search(r"\bOR\b(?!\s+REPLACE\b)", sql, re.IGNORECASE)
+
+
 def explains(revision: ReviewedRevision) -> bool:
     """Return whether header or downgrade say that there is nothing to undo."""
     return _NOTHING_TO_UNDO.search(f"{revision.revision.header.rollback} {_said_in_downgrade(revision)}") is not None
@@ -264,8 +284,9 @@ def dropped_unseen(up: ReviewedStep, before: Mapping[Thing, Spec]) -> Iterator[T
                 thing = Thing("column", bare(table), column)
             case _:
                 continue
-        made_here = statement.before.table(thing.table)
-        if thing not in before and not (made_here and (made_here.complete or statement.adds(thing.table, thing.name))):
+        known = statement.before.table(thing.table)
+        made_here = statement.creates(thing.table) or statement.adds(thing.table, thing.name)
+        if thing not in before and not (known and (known.complete or made_here)):
             yield thing
 
 
