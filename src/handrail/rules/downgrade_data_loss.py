@@ -7,7 +7,8 @@ Why: a downgrade gives the schema back, not what was in it. Whoever rolls back f
 
 The safe way: copy the values back in `downgrade()`, keep the old column until nobody needs it, or declare it:
 `Rollback: Complex - the column comes back empty; restore it from the backup`. That downgrade drops what upgrade
-added is expected and not told.
+added is expected and not told. A header that says Complex, and not what is lost, leaves a note; so does a loss that the
+server refuses.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
-from handrail.model.hazards.header_claims import owns_up
+from handrail.model.hazards.header_claims import owns_up, says_what_is_lost
 from handrail.model.hazards.row_loss import lost
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -23,9 +24,10 @@ from handrail.model.verdict import Severity
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
-    """One finding for each loss that the header does not declare; a note where the server refuses instead."""
-    down = revision.downgrade
-    if down is None or owns_up(revision.revision.header):
+    """One finding for each loss that the header does not tell; a note where it only says that undoing is not simple."""
+    down, header = revision.downgrade, revision.revision.header
+    declared = owns_up(header)
+    if down is None or (declared and says_what_is_lost(header)):
         return
     for loss in lost(revision):
         yield RULE.at(
@@ -37,7 +39,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             else "the downgrade works only while nothing newer was written",
             fix="bring the values back in downgrade(), or say in the header\n"
             "Rollback: Complex - what is lost, and where the backup is",
-            severity=Severity.NOTE if loss.refused else None,
+            severity=Severity.NOTE if loss.refused or declared else None,
         )
 
 
@@ -88,6 +90,13 @@ RULE = Rule(
             downgrade=_BACK,
             docstring="Drop.\n\nImpact: users.\nRisk: High.\nRollback: Complex - in the backup.\nTesting: By hand.\n",
             flagged=False,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.drop_column("users", "name")',
+            downgrade=_BACK,
+            docstring="Drop.\n\nImpact: users.\nRisk: High.\nRollback: Complex - make it anew.\nTesting: By hand.\n",
+            flagged=True,
         ),
         Example(given=_GIVEN, body=_EMAIL, downgrade=_NO_EMAIL, flagged=False),
         Example(

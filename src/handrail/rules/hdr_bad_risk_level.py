@@ -51,6 +51,7 @@ RULE = Rule(
         _risk("Moderate - locks the table.", flagged=True),
         _risk("Low to medium, depends.", flagged=True),
         _risk("Low (additive) / Medium (data-dependent) / High (breaking)", flagged=True),
+        _risk("Low-Medium", flagged=True),
         _risk("none", flagged=True),
         _risk("additive change, backward compatible", flagged=True),
         _risk("3", flagged=True),
@@ -58,5 +59,6 @@ RULE = Rule(
         _risk("MEDIUM: fails where emails are not unique", flagged=False),
         _risk("**High** (breaking)", flagged=False),
         _risk("Low. High load was tried.", flagged=False),
+        _risk("Low - non-high tables only.", flagged=False),
     ),
 )

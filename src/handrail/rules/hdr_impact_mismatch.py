@@ -1,7 +1,8 @@
 """Impact does not tell what the revision does.
 
 What happens: the field Impact speaks of another table than `upgrade()` changes, is too short to speak of any, or says
-that no data is lost where something is dropped. An impact that only names no table is a note.
+that no data is lost where something is dropped. An impact that only names no table, as one that tells of pages and
+users, is a note.
 
 Why: headers are copied from the last revision. Who looks for what changes in their table does not find it here, and
 who reads that nothing is lost makes no copy.
@@ -68,15 +69,22 @@ def _of_other_things(revision: ReviewedRevision, step: ReviewedStep) -> Iterator
     header = revision.revision.header
     touched = tables(step)
     known = names(step)
-    if not touched or speaks_of(header.impact, known):
+    if not touched:
         return
-    others = _other_tables(revision)
+    if speaks_of(header.impact, known):  # a column of the same name may be another table's
+        others = [] if speaks_of(header.impact, touched) else sorted(_called_tables(revision))
+        if not others:
+            return
+    else:
+        others = _other_tables(revision)
     none = _NONE.match(header.impact)
-    tells = len(header.impact.split()) >= _FEW or (not none and _KIND.search(header.impact))
-    if tells and not others and speaks_of(header.purpose, known):
+    short = len(header.impact.split()) < _FEW
+    tells = not short or (not none and _KIND.search(header.impact))
+    titled = bool(tells) and speaks_of(header.purpose, known)
+    if titled and not others and (short or speaks_of(header.impact, referred(step))):
         return
     told = ", ".join(sorted(touched))
-    vague = len(header.impact.split()) < _FEW and not none
+    vague = short and not none and not titled
     yield RULE.in_file(
         revision,
         line=line_of(revision.revision, "impact"),
@@ -90,14 +98,18 @@ def _of_other_things(revision: ReviewedRevision, step: ReviewedStep) -> Iterator
     )
 
 
+def _called_tables(revision: ReviewedRevision) -> set[str]:
+    """Return what the impact calls a table and no foreign key points at."""
+    called = {match["before"] or match["after"] for match in _TABLE.finditer(revision.revision.header.impact)}
+    found = {name for name in called if name.lower() not in _NO_NAMES}
+    return found - (referred(revision.upgrade) if revision.upgrade else set())
+
+
 def _other_tables(revision: ReviewedRevision) -> list[str]:
     """Return what the impact calls a table, or is one, and is not touched."""
-    impact = revision.revision.header.impact
-    called = {match["before"] or match["after"] for match in _TABLE.finditer(impact)}
-    found = {name for name in called if name.lower() not in _NO_NAMES}
-    present = revision.upgrade.before.tables if revision.upgrade else ()
-    found |= {name for name in present if words(name) <= words(impact)}
-    return sorted(found - (referred(revision.upgrade) if revision.upgrade else set()))
+    step, impact = revision.upgrade, revision.revision.header.impact
+    present = {name for name in step.before.tables if words(name) <= words(impact)} if step else set()
+    return sorted(_called_tables(revision) | (present - referred(step) if step else set()))
 
 
 def _impact(impact: str, *, flagged: bool, purpose: str = "Store the address") -> Example:
@@ -132,7 +144,9 @@ RULE = Rule(
             flagged=True,
         ),
         _impact("A user can be written to; no data is lost.", flagged=False),
-        _impact("The mail settings page shows a new field to everybody.", flagged=False, purpose="Add users.email"),
+        _impact("The settings page shows a new field to everybody.", flagged=True, purpose="Add users.email"),
+        _impact("The invoices table gains email (nullable).", flagged=True, purpose="Add users.email"),
+        _impact("Everybody has an email; the lookup table is the users one.", flagged=False),
         Example(
             given=("CREATE TABLE users (id integer PRIMARY KEY)", "CREATE TABLE orders (id integer PRIMARY KEY)"),
             body='op.execute("ALTER TABLE users ADD COLUMN last_id integer REFERENCES orders (id)")',

@@ -21,6 +21,8 @@ from handrail.model.verdict import Severity
 _FIELDS = ("purpose", "impact", "risk", "rollback", "testing")
 #: Words that are an answer elsewhere, and none to the question what was tested.
 _UNTESTED = ("none", "no", "nothing", "untested", "not tested", "not yet")
+#: Words that agree, and say nothing of what, how or with which data; the risk has levels of its own.
+_AGREEING = ("yes", "ok", "okay", "sure", "fine", "maybe", "done")
 _LONG = 60
 
 
@@ -29,8 +31,10 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     header = revision.revision.header
     for field in _FIELDS:
         text = getattr(header, field)
-        untested = field == "testing" and text.strip(" .!").lower() in _UNTESTED
-        if not text or not (is_placeholder(text) or untested):
+        said = text.strip(" .!").lower()
+        agreed = said in _AGREEING and field != "risk"
+        untested = said in _UNTESTED and field == "testing"
+        if not text or not (is_placeholder(text) or untested or agreed):
             continue
         shown = " ".join(text.split())
         yield RULE.in_file(
@@ -80,6 +84,7 @@ RULE = Rule(
         _with(_TESTED, "N/A", flagged=True),
         _with(_TESTED, "...", flagged=True),
         _with(_TESTED, "None.", flagged=True),
+        _with("Simple - drop column.", "Sure.", flagged=True),
         _with("Low - additive change, backward compatible.", "Low - TODO: say why", flagged=True),
         _with("Simple - drop column.", "Simple / Complex / Requires manual intervention", flagged=True),
         _with("Add email field to users table for notifications.", "Description of change.", flagged=True),

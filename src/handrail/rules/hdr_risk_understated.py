@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
-from handrail.model.hazards.column_type import Fit, fit
+from handrail.model.hazards.column_type import Fit, fit, listed
 from handrail.model.hazards.header_claims import Risk, is_placeholder, line_of, risk_level
 from handrail.model.hazards.inventory import Spec, Thing, differences, inventories
 from handrail.model.hazards.long_work import never_null
@@ -78,9 +78,9 @@ def _of_schema(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
             continue
         if _only_renamed(table, spec):
             continue
-        proved = thing.kind == "column" and never_null(step.before, thing.table, thing.name)
-        if not proved and not _of_new_columns(step, thing.table, spec):
-            yield from _of_part(thing, spec, before)
+        if not _of_new_columns(step, thing.table, spec):
+            proved = thing.kind == "column" and never_null(step.before, thing.table, thing.name)
+            yield from _of_part(thing, spec, before, never_null=proved)
 
 
 def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
@@ -143,7 +143,7 @@ def _of_unseen(statement: ReviewedStatement, action: act.Action) -> Iterator[tup
             return
 
 
-def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator[tuple[Risk, str]]:
+def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec], *, never_null: bool) -> Iterator[tuple[Risk, str]]:
     known = before.get(thing)
     match spec:
         case act.ColumnSpec() if known is None:
@@ -152,10 +152,9 @@ def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator
                 yield Risk.HIGH, f"{thing} is NOT NULL without a default: inserts of older versions fail"
         case act.ColumnSpec():
             for attribute in differences(known, spec):
-                grows = fit(attribute.was, attribute.now) is Fit.FIT and not rewrites(attribute.was, attribute.now)
-                if attribute.name == "type" and not grows:
+                if attribute.name == "type" and not _grows(attribute.was, attribute.now):
                     yield Risk.MEDIUM, f"{thing} changes its type from {attribute.was} to {attribute.now}"
-                if attribute.now == "NOT NULL":
+                if attribute.now == "NOT NULL" and not never_null:
                     yield Risk.MEDIUM, f"{thing} becomes NOT NULL"
                 if attribute.name == "default" and attribute.now == "none":
                     yield Risk.MEDIUM, f"{thing} loses its default"
@@ -163,6 +162,11 @@ def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec]) -> Iterator
             yield Risk.MEDIUM, f"{thing} has to hold for the rows that are there"
         case act.IndexSpec(unique=True) if known is None:
             yield Risk.MEDIUM, f"unique {thing} has to hold for the rows that are there"
+
+
+def _grows(was: str, now: str) -> bool:
+    """Return whether a type takes all that it took before, without a conversion; enum('a') gains a value so."""
+    return fit(was, now) is Fit.FIT and (bool(listed(was) and listed(now)) or not rewrites(was, now))
 
 
 def _of_rows(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
@@ -231,6 +235,7 @@ RULE = Rule(
         _claimed(
             "Low", 'op.add_column("users", sa.Column("age", sa.Integer, nullable=False))', flagged=True, engines=_PG
         ),
+        _claimed("Low", 'op.alter_column("users", "id", type_=sa.Text)', flagged=True, engines=_PG),
         _claimed("High", 'op.drop_column("users", "name")', flagged=False),
         _claimed("Low", 'op.add_column("users", sa.Column("age", sa.Integer))', flagged=False),
         _claimed("Low", _TEAMS, flagged=False),
@@ -244,6 +249,13 @@ RULE = Rule(
             op.execute("ALTER TABLE users ADD mood enum('good')")
             op.execute("ALTER TABLE users MODIFY mood enum('good', 'bad')")
             """,
+            flagged=False,
+            engines=frozenset({"mysql"}),
+        ),
+        Example(
+            given=("CREATE TABLE users (id integer PRIMARY KEY, mood enum('good') NOT NULL)",),
+            body="op.execute(\"ALTER TABLE users MODIFY mood enum('good', 'bad') NOT NULL\")",
+            docstring=_docstring("Low"),
             flagged=False,
             engines=frozenset({"mysql"}),
         ),

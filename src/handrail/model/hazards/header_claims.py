@@ -25,7 +25,9 @@ class Rollback(Enum):
 
 
 _LEVEL = re.compile(r"\W*(low|medium|high)\b", re.IGNORECASE)
-_ALTERNATIVE = re.compile(r"[/|]|\b(?:to|or)\b", re.IGNORECASE)
+_ALTERNATIVE = re.compile(
+    r"[/|]|\b(?:to|or)\b|(?:(?<=low)|(?<=medium)|(?<=high))[-\u2013\u2014&+](?=(?:low|medium|high)\b)", re.IGNORECASE
+)
 _WAYS = {
     Rollback.SIMPLE: re.compile(
         r"\W*(?:simple|easy|trivial|straightforward|automatic"
@@ -39,6 +41,11 @@ _WAYS = {
 _NO_WAY = re.compile(
     r"\b(?:irreversible|not (?:reversible|possible|supported)|cannot be (?:undone|reversed|rolled back)|impossible"
     r"|none|restore|forward[- ]only|one[- ]way|backup)\b",
+    re.IGNORECASE,
+)
+_WHAT_IS_LOST = re.compile(
+    r"\b(?:back-?ups?|dump|archive\w*|restor\w+|los[est]\w*|empty|gone|forgotten|discard\w*|thrown|drop\w*|delet\w*"
+    r"|remov\w*|stays?|kept|keeps?|irreversible|cannot|not|null|cut|truncat\w*|shorten\w*|round\w*|first|before)\b",
     re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
@@ -92,6 +99,11 @@ def owns_up(header: Header) -> bool:
     return way in (Rollback.COMPLEX, Rollback.MANUAL) or (
         way is None and not is_placeholder(header.rollback) and _NO_WAY.search(header.rollback) is not None
     )
+
+
+def says_what_is_lost(header: Header) -> bool:
+    """Return whether the rollback tells of what does not come back, or where it is kept; `Complex` alone does not."""
+    return _WHAT_IS_LOST.search(header.rollback) is not None
 
 
 def is_placeholder(text: str) -> bool:
