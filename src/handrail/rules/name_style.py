@@ -1,6 +1,7 @@
 """The file of a revision is not named in lowercase_with_underscores.
 
-What happens: the file's name has capitals, blanks, hyphens, dots or letters outside ASCII, or runs on and on.
+What happens: the file's name has capitals, blanks, hyphens, dots or letters outside ASCII, or runs on and on; or the id
+stands behind the description.
 
 Why: names differ only in case on some file systems and not on others, blanks and other letters break scripts and
 archives; a name that is a sentence is cut off wherever it is shown.
@@ -26,20 +27,27 @@ _MOST_WORDS = 10
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
-    """One finding for a slug that is not lowercase_with_underscores, or too long."""
+    """One finding for a slug that is not lowercase_with_underscores, too long, or before the id."""
     slug = revision_name.slug(revision.revision)
     if not slug.strip("_- "):
         return
+    file, identity = revision.revision.path.name, revision.id
     wrong = _wrong(slug)
     if wrong:
         words = revision_name.said(slug.encode("ascii", "ignore").decode())[:_MOST_WORDS]
         better = "_".join(words) or "what_changes"
-        file = revision.revision.path.name
         yield RULE.in_file(
             revision,
             what=f"the file {file} is not named in lowercase_with_underscores: {wrong}",
             why="other spellings break on some file systems and in scripts, long ones are cut off",
             fix=f"git mv '{file}' '{file.replace(slug, better)}'",
+        )
+    elif revision.revision.path.stem.endswith(f"{slug}_{identity}"):
+        yield RULE.in_file(
+            revision,
+            what=f"the file {file} has the revision's id behind what changes",
+            why="Alembic puts the id first, and whoever looks for it looks there",
+            fix=f"git mv '{file}' '{identity}_{slug}.py'",
         )
 
 
@@ -74,6 +82,7 @@ RULE = Rule(
         _file("e1_add__users_email.py", flagged=True),
         _file("e1_größe_hinzufügen.py", flagged=True),
         _file("e1_add_an_email_to_the_users_because_we_want_to_write_to_them.py", flagged=True),
+        _file("add_users_email_e1.py", flagged=True),
         _file("e1_add_users_email.py", flagged=False),
         _file("2026_01_31_1200-e1_add_users_email.py", flagged=False),
         _file("e1_.py", flagged=False),
