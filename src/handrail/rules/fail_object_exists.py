@@ -23,8 +23,9 @@ from handrail.model.action import (
     IndexSpec,
 )
 from handrail.model.finding import Finding
+from handrail.model.hazards.inventory import Thing, inventories
 from handrail.model.replayed import Replayed, bare
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
@@ -49,6 +50,41 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                     if not isinstance(action, CreateEnum)
                     else f'postgresql.ENUM(..., name="{action.name}", create_type=False) for a type that exists',
                 )
+    if len(revision.revision.parents) > 1:
+        yield from _in_both_branches(revision)
+
+
+def _in_both_branches(revision: ReviewedRevision) -> Iterator[Finding]:
+    """Yield what two of the branches that it joins make, each on a schema without it: the second to run fails."""
+    made: dict[Thing, str] = {}
+    for step in revision.earlier:
+        before, after = inventories(step.before, step.after)
+        twice = _made_by(step) if made else frozenset()
+        for thing in after.keys() - before.keys():
+            first = made.setdefault(thing, step.revision)
+            if first != step.revision and (thing.kind, thing.table, thing.name) in twice:
+                yield RULE.in_file(
+                    revision,
+                    what=f"{first} and {step.revision} both make {thing}, and this revision joins them",
+                    why="Alembic runs one branch after the other, and the second one finds it there already",
+                    fix=f"take it out of {step.revision}",
+                )
+        for thing in before.keys() - after.keys():
+            made.pop(thing, None)
+
+
+def _made_by(step: ReviewedStep) -> frozenset[tuple[str, str, str]]:
+    """Return the tables and columns that a step makes and that must not be there before, as (kind, table, name)."""
+    found: set[tuple[str, str, str]] = set()
+    for statement, action in step.actions():
+        if not statement.before.certain or not statement.statement.exact:
+            continue
+        match action:
+            case CreateTable(table=table, if_not_exists=False, temporary=False):
+                found.add(("table", bare(table), bare(table)))
+            case AddColumn(table=table, column=column, if_not_exists=False):
+                found.add(("column", bare(table), column.name))
+    return frozenset(found)
 
 
 def _twice(before: Replayed, action: Action) -> str:
@@ -81,6 +117,23 @@ def _made_up(table: str, index: IndexSpec) -> bool:
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
 _PG = frozenset({"postgresql"})
+
+_BRANCH = '''"""Another branch."""
+
+from alembic import op
+import sqlalchemy as sa
+
+revision = "b1"
+down_revision = "s0"
+
+
+def upgrade():
+    op.add_column("users", sa.Column("{}", sa.String(50)))
+
+
+def downgrade():
+    op.drop_column("users", "{}")
+'''
 
 RULE = Rule(
     name="fail-object-exists",
@@ -121,6 +174,23 @@ RULE = Rule(
             flagged=True,
             fails=True,
             engines=_PG,
+        ),
+        Example(
+            given=(_USERS,),
+            earlier=('op.add_column("users", sa.Column("nick", sa.String(50)))',),
+            body="pass",
+            flagged=True,
+            others=(("b1_nick.py", _BRANCH.format("nick", "nick")),),
+            merges=("b1",),
+            not_run="one of the branches fails",
+        ),
+        Example(
+            given=(_USERS,),
+            earlier=('op.add_column("users", sa.Column("nick", sa.String(50)))',),
+            body="pass",
+            flagged=False,
+            others=(("b1_motto.py", _BRANCH.format("motto", "motto")),),
+            merges=("b1",),
         ),
         Example(
             given=(_USERS,),

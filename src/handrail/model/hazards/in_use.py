@@ -41,6 +41,10 @@ def in_use(statement: ReviewedStatement, action: Action, engine: str) -> str:
                 if c.type is not UNKNOWN and bare(c.type) == bare(name)
             ]
             return f"drops type {bare(name)} while {', '.join(users)} uses it" if users else ""
+        case act.DropObject(kind="function", name=name, cascade=False) if engine == "postgresql":
+            made = (o for o in before.objects.values() if o.kind == "trigger" and bare(o.definition) == bare(name))
+            triggers = [f"trigger {trigger.name} of {bare(trigger.table)}" for trigger in made]
+            return f"drops function {bare(name)} while {', '.join(triggers)} calls it" if triggers else ""
     return ""
 
 

@@ -41,9 +41,9 @@ class Thing:
 def inventories(*states: Replayed) -> tuple[Mapping[Thing, Spec], ...]:
     """Return all that is known to be there at each of these moments, but for what is the same at all of them.
 
-    Tables of which only parts are known are not told as tables.
+    Tables of which only parts are known are not told as tables; temporary ones, which go with their session, never.
     """
-    tables = _differing([state.tables for state in states])
+    tables = [t for t in _differing([s.tables for s in states]) if not any(_temporary(s, t) for s in states)]
     enums = _differing([state.enums for state in states])
     objects = _differing([state.objects for state in states])
     return tuple(dict(_things(state, tables, enums, objects)) for state in states)
@@ -54,6 +54,11 @@ def there_and_back(revision: ReviewedRevision) -> tuple[Mapping[Thing, Spec], ..
     """Return what is there before upgrade, between both and after downgrade, () where one of them is not at hand."""
     up, down = revision.upgrade, revision.downgrade
     return inventories(up.before, up.after, down.after) if up is not None and down is not None else ()
+
+
+def _temporary(state: Replayed, table: str) -> bool:
+    known = state.tables.get(table)
+    return known is not None and known.temporary
 
 
 def _differing(several: Sequence[Mapping[K, object]]) -> list[K]:
