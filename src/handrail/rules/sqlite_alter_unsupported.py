@@ -1,11 +1,12 @@
-"""SQLite cannot do this ALTER TABLE.
+"""SQLite cannot do this ALTER TABLE, or make an index that way.
 
 What happens: the revision fails: Alembic raises `No support for ALTER of constraints in SQLite dialect`, or SQLite
 refuses the statement.
 
 Why: SQLite's ALTER TABLE renames, and adds and drops plain columns. It changes no type, nullability or default, adds
 and drops no constraint, adds no column with UNIQUE, nor one whose default is computed to a table with rows, and drops
-no column that a key, an index or a constraint of the table uses.
+no column that a key, an index or a constraint of the table uses. It makes one change in each statement, and knows
+neither `IF NOT EXISTS` of a column nor `CREATE INDEX CONCURRENTLY`.
 
 The safe way: `op.batch_alter_table`, which makes the table anew and copies its rows.
 """
@@ -27,9 +28,11 @@ from handrail.model.verdict import Severity
 
 _REFUSED = re.compile(
     r"\s*ALTER\s+TABLE\s+(?P<table>\"[^\"]+\"|[\w.]+)\s+(?:ALTER|MODIFY|CHANGE|ADD\s+(?:CONSTRAINT|UNIQUE|PRIMARY|FOREIGN|CHECK)"
-    r"|DROP\s+(?:CONSTRAINT|PRIMARY|FOREIGN))\b",
+    r"|DROP\s+(?:CONSTRAINT|PRIMARY|FOREIGN)|(?:ADD|DROP)\s+(?:COLUMN\s+)?IF)\b",
     re.IGNORECASE,
 )
+_ALTERED = re.compile(r"\s*ALTER\s+TABLE\s+(?P<table>\"[^\"]+\"|[\w.]+)\s+(?:ADD|DROP)\b", re.IGNORECASE)
+_CONCURRENTLY = re.compile(r"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b", re.IGNORECASE)
 #: The operations for which Alembic has no statement on SQLite: alembic/ddl/sqlite.py.
 _NEEDS_BATCH = "No support for ALTER"
 
@@ -38,8 +41,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     """One finding for each operation that SQLite refuses."""
     for step in revision.steps:
         for statement in step.statements:
-            told = _REFUSED.match(statement.statement.sql)
-            what = f"an ALTER TABLE of {told['table'].strip(chr(34))}" if told else ""
+            told, what = _statement(statement.statement.sql)
             what = what or next((w for around, action in statement.each() if (w := _column(around, action))), "")
             if what:
                 table = told["table"].strip('"') if told else "the table"
@@ -51,6 +53,27 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if step.reading is Reading.FAILED and _NEEDS_BATCH in step.reason and step.operations:
             last = step.operations[-1]
             yield _finding(step, last, f"{last.name} of {last.table}", last.table or "the table")
+
+
+def _statement(sql: str) -> tuple[re.Match[str] | None, str]:
+    """Return the match that has the table's name, and what SQLite refuses of the statement, '' for nothing."""
+    told = _REFUSED.match(sql)
+    if told:
+        return told, f"an ALTER TABLE of {told['table'].strip(chr(34))}"
+    if _CONCURRENTLY.match(sql):
+        return None, "CREATE INDEX CONCURRENTLY, which is PostgreSQL's"
+    told = _ALTERED.match(sql)
+    if told and _several(sql):
+        return told, f"several changes in one ALTER TABLE of {told['table'].strip(chr(34))}"
+    return None, ""
+
+
+def _several(sql: str) -> bool:
+    """Return whether a comma stands in no quotes and no parentheses."""
+    inner = ""
+    while inner != sql:
+        inner, sql = sql, re.sub(r"'[^']*'|\"[^\"]*\"|\([^()]*\)", "", sql)
+    return "," in sql
 
 
 _WHY = "its ALTER TABLE only renames, and adds and drops plain columns"
@@ -112,6 +135,35 @@ RULE = Rule(
         Example(given=_GIVEN, body='op.alter_column("users", "name", type_=sa.Text)', flagged=True, fails=True),
         Example(given=_GIVEN, body='op.alter_column("users", "name", nullable=False)', flagged=True, fails=True),
         Example(given=_GIVEN, body='op.execute("ALTER TABLE users ADD email text UNIQUE")', flagged=True, fails=True),
+        Example(
+            given=_GIVEN,
+            body='op.execute("ALTER TABLE users ADD COLUMN email text, ADD COLUMN phone text")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.execute("CREATE INDEX CONCURRENTLY ix ON users (name)")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=_GIVEN,
+            body="op.execute(\"ALTER TABLE users ADD COLUMN price decimal(8, 2) DEFAULT '1,5'\")",
+            flagged=False,
+        ),
+        Example(
+            given=_GIVEN,
+            body='op.execute("ALTER TABLE users ADD COLUMN IF NOT EXISTS email text")',
+            flagged=True,
+            fails=True,
+        ),
+        Example(
+            given=(*_GIVEN, "INSERT INTO users (id) VALUES (1)"),
+            body='op.execute("ALTER TABLE users ADD COLUMN token text DEFAULT (lower(hex(randomblob(8))))")',
+            flagged=True,
+            fails=True,
+        ),
         Example(
             given=_GIVEN,
             body="""

@@ -1,7 +1,8 @@
 """A batch on SQLite deletes rows of other tables.
 
 What happens: the batch drops the old table. With `PRAGMA foreign_keys=ON` that deletes its rows first, and ON DELETE
-CASCADE takes the rows of the tables that refer to it along, SET NULL empties them. The revision ends well.
+CASCADE takes the rows of the tables that refer to it along, SET NULL empties them. The revision ends well. Where a key
+has neither, SQLite refuses to drop the table that rows still refer to, which is told as a note.
 
 Why: SQLite's DROP TABLE performs an implicit DELETE FROM. Many applications switch foreign keys on for every
 connection, and so for the one that migrates.
@@ -31,16 +32,20 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             continue
         for operation, table in recreated(step):
             for other, key in step.before.referring(table.name):
-                if key.on_delete not in _WRITES or other.name == table.name:
+                if other.name == table.name:
                     continue
+                writes = _WRITES.get(key.on_delete)
                 yield RULE.at(
                     step,
                     operation,
-                    what=f"the batch on {table.name} {_WRITES[key.on_delete]} rows of {other.name} as well",
+                    what=f"the batch on {table.name} {writes} rows of {other.name} as well"
+                    if writes
+                    else f"the batch on {table.name} fails while rows of {other.name} refer to it",
                     why=f"where foreign keys are on: the old table is dropped, and {other.name} refers"
-                    f" to it by {', '.join(key.columns)} ON DELETE {key.on_delete}",
+                    f" to it by {', '.join(key.columns)} ON DELETE {key.on_delete or 'NO ACTION'}",
                     fix="PRAGMA foreign_keys=OFF on the connection in env.py, before the transaction begins, and PRAGMA"
                     " foreign_key_check after it",
+                    severity=None if writes else Severity.NOTE,
                 )
 
 
@@ -78,7 +83,8 @@ RULE = Rule(
     examples=(
         Example(given=_GIVEN, body=_BATCH.format(""), flagged=True),
         Example(given=_GIVEN, body=_BATCH.format(', recreate="always"'), flagged=True),
-        Example(given=_PLAIN, body=_BATCH.format(""), flagged=False),
+        Example(given=_PLAIN, body=_BATCH.format(""), flagged=True),
+        Example(given=_PLAIN[:1], body=_BATCH.format(""), flagged=False),
         Example(
             given=_GIVEN,
             body="""

@@ -130,9 +130,10 @@ def _default(words: Sequence[str]) -> str | None:
     if "DEFAULT" not in upper:
         return None
     at = upper.index("DEFAULT") + 1
-    if words[at : at + 1] == ["("]:
+    first = "".join(words[at : at + 1])
+    if first == "(":
         return f"({canonical(items(words[at:])[0][0])})"
-    return canonical(words[at : at + (2 if words[at : at + 1] in (["+"], ["-"]) else 1)])
+    return canonical(words[at : at + (2 if first in {"+", "-"} else 1)])
 
 
 def _constraint(found: Constraint) -> ConstraintSpec:

@@ -252,6 +252,8 @@ class _Reader:
         kind = self.take("TABLE", "INDEX", "VIEW", "TRIGGER")
         if not kind or (unique and kind not in {"INDEX", "TABLE"}):
             return None
+        if kind == "INDEX" and self.peek() == "CONCURRENTLY":
+            return None
         self.phrase("IF", "NOT", "EXISTS")
         created = self.name()
         body = tuple(self.words[self.at - 1 :])
@@ -284,7 +286,7 @@ class _Reader:
         if change == "RENAME" and self.take("TO"):
             return Shape(verb=Verb.RENAME_TABLE, words=tuple(self.words), name=table, new_name=self.name())
         self.take("COLUMN")
-        if not change or self.peek() in _NOT_A_COLUMN:
+        if not change or self.peek() in _NOT_A_COLUMN or self._has_several_parts():
             return None
         column = self.name()
         if change != "RENAME":
@@ -293,6 +295,15 @@ class _Reader:
         if not self.take("TO"):
             return None
         return Shape(verb=Verb.RENAME_COLUMN, words=tuple(self.words), name=table, column=column, new_name=self.name())
+
+    def _has_several_parts(self) -> bool:
+        """Return whether a comma stands in no parentheses: other servers take several changes in one ALTER TABLE."""
+        depth = 0
+        for word in self.words[self.at :]:
+            depth += (word == "(") - (word == ")")
+            if word == "," and not depth:
+                return True
+        return False
 
     def _write(self, verb: str) -> Shape:
         if self.take("OR"):
@@ -317,7 +328,7 @@ class _Reader:
 
 
 # SQLite 3.53 brought ALTER TABLE ADD CONSTRAINT and its kin: not read yet, so assumed the worst.
-_NOT_A_COLUMN = frozenset({"CONSTRAINT", "CHECK", "PRIMARY", "FOREIGN", ""})
+_NOT_A_COLUMN = frozenset({"CONSTRAINT", "CHECK", "PRIMARY", "FOREIGN", "IF", ""})
 _SIMPLE = {
     "SELECT": Verb.SELECT,
     "VALUES": Verb.SELECT,
