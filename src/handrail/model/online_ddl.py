@@ -114,6 +114,11 @@ def way(
     return worst
 
 
+def asks(action: Action) -> bool:
+    """Return whether it is the statement's own ALGORITHM or LOCK, which changes nothing itself."""
+    return isinstance(action, act.Other) and action.what.startswith(("ALGORITHM=", "LOCK="))
+
+
 _KEY_DROPPED = "without its primary key the table is stored in another order"
 
 

@@ -1,13 +1,15 @@
 """Alembic cannot write this change for MySQL, since the call leaves out what its SQL has to say.
 
 What happens: the revision fails before the statement is sent: `All MySQL CHANGE/MODIFY COLUMN operations require the
-existing type`, or `No generic 'DROP CONSTRAINT' in MySQL - please specify constraint type`. What it did before that
-line stays, since every DDL statement is committed by itself.
+existing type`, or `No generic 'DROP CONSTRAINT' in MySQL - please specify constraint type`. Without a table,
+drop_index sends `DROP INDEX ... ON no_table`, which the server refuses. What it did before that line stays, since every
+DDL statement is committed by itself.
 
-Why: MODIFY states the whole column, its type included, and each kind of constraint is dropped by a statement of its
-own (DROP INDEX, DROP FOREIGN KEY, DROP CHECK). Other databases need neither, so that it works there.
+Why: MODIFY states the whole column, its type included, each kind of constraint is dropped by a statement of its own
+(DROP INDEX, DROP FOREIGN KEY, DROP CHECK), and an index by its name and its table. Other databases need none of these,
+so that it works there.
 
-The safe way: `existing_type=` in alter_column, `type_=` in drop_constraint.
+The safe way: `existing_type=` in alter_column, `type_=` in drop_constraint, `table_name=` in drop_index.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from handrail.model.action import DropIndex
 from handrail.model.finding import Finding
 from handrail.model.operation import Operation, Place, Reading
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
+#: What Alembic writes for a table that is not named: alembic/operations/schemaobj.py.
+_NO_TABLE = "no_table"
 _LINE = re.compile(r"line (\d+): ")
 #: Alembic's own words, alembic/ddl/mysql.py, with what is missing and what to write.
 _REFUSED = (
@@ -38,8 +43,9 @@ _REFUSED = (
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
-    """One finding where a function cannot be written as MySQL's SQL for want of a type."""
+    """One finding where a function cannot be written as MySQL's SQL for want of a type or a table."""
     for step in revision.steps:
+        yield from _of_no_table(step)
         if step.reading is not Reading.FAILED:
             continue
         for words, missing, fix in _REFUSED:
@@ -52,6 +58,20 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                     why="MySQL's statement for it says it, so Alembic has to know it",
                     fix=_filled(fix, last),
                 )
+
+
+def _of_no_table(step: ReviewedStep) -> Iterator[Finding]:
+    for statement, action in step.actions():
+        if not isinstance(action, DropIndex) or action.table != _NO_TABLE or statement.before.table(_NO_TABLE):
+            continue
+        owner = statement.before.table_of_index(action.name)
+        yield RULE.at(
+            step,
+            statement,
+            what=f"drop_index of {action.name}: its table is not named, and the revision fails here",
+            why="an index is dropped by its name and its table; without one Alembic writes ON no_table",
+            fix=f'op.drop_index("{action.name}", table_name="{owner.name if owner else "..."}")',
+        )
 
 
 def _named(operation: Operation | None) -> str:
@@ -105,6 +125,8 @@ RULE = Rule(
             body='op.alter_column("users", "name", existing_type=sa.String(40), nullable=False)',
             flagged=False,
         ),
+        Example(given=(_USERS,), body='op.drop_index("uq_name")', flagged=True, fails=True),
+        Example(given=(_USERS,), body='op.drop_index("uq_name", table_name="users")', flagged=False),
         Example(given=(_USERS,), body='op.alter_column("users", "name", server_default="x")', flagged=False),
         Example(given=(_USERS,), body='op.drop_constraint("uq_name", "users", type_="unique")', flagged=False),
     ),

@@ -1,4 +1,4 @@
-"""An ALTER TABLE asks for a lock, or a copy, that keeps others waiting.
+"""An ALTER TABLE or CREATE INDEX asks for a lock, or a copy, that keeps others waiting.
 
 What happens: with LOCK=SHARED nobody writes to the table until the statement is through, with LOCK=EXCLUSIVE nobody
 reads it either, and ALGORITHM=COPY copies all rows, also where the server could do with less.
@@ -76,6 +76,8 @@ RULE = Rule(
         ),
         _sent("ALTER TABLE users ADD COLUMN age integer, LOCK = EXCLUSIVE", flagged=True),
         _sent("ALTER TABLE users ADD COLUMN age integer, ALGORITHM=COPY", flagged=True),
+        _sent("CREATE INDEX ix_name ON users (name) ALGORITHM=COPY", flagged=True),
+        _sent("CREATE INDEX ix_name ON users (name) ALGORITHM=INPLACE LOCK=NONE", flagged=False),
         _sent("ALTER TABLE users ADD INDEX ix_name (name), ALGORITHM=INPLACE, LOCK=NONE", flagged=False),
         _sent("ALTER TABLE users ADD COLUMN age integer, ALGORITHM=INSTANT, LOCK=DEFAULT", flagged=False),
         Example(

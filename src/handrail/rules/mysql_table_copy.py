@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model import action as act
 from handrail.model.action import (
     UNKNOWN,
     Action,
@@ -31,7 +30,7 @@ from handrail.model.action import (
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
-from handrail.model.online_ddl import Way, blocks, way
+from handrail.model.online_ddl import Way, asks, blocks, way
 from handrail.model.replayed import Replayed, replayed
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -47,7 +46,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         checks_keys = True
         for statement in step.statements:
             checks_keys = _checks_keys(statement, before=checks_keys)
-            parts = [action for action in statement.actions if not _asks(action)]
+            parts = [action for action in statement.actions if not asks(action)]
             found = way(parts, facts.server_major, before=_before(statement), checks_keys=checks_keys)
             if found is None or blocks(found.algorithm, facts.server_major) is not Blocks.WRITES:
                 continue
@@ -87,11 +86,6 @@ def _checks_keys(statement: ReviewedStatement, *, before: bool) -> bool:
         if isinstance(action, SetSetting) and action.name.endswith("foreign_key_checks"):
             before = action.value.strip("'\"").lower() not in _OFF
     return before
-
-
-def _asks(action: Action) -> bool:
-    """Return whether it is the statement's own ALGORITHM or LOCK, which mysql-lock-option looks at."""
-    return isinstance(action, act.Other) and action.what.startswith(("ALGORITHM=", "LOCK="))
 
 
 def _table(parts: list[Action]) -> str:

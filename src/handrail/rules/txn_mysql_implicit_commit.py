@@ -21,6 +21,7 @@ from handrail.model import action as act
 from handrail.model.action import Action
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import others_use
+from handrail.model.online_ddl import asks
 from handrail.model.operation import StatementKind
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -54,15 +55,16 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     changes = [change for statement in step.statements if (change := _change(statement)) is not None]
     for number, later in enumerate(changes):
         first = next((change for change in changes[:number] if change.committed_by(later)), None)
-        # What is done to a table made here meets no rows and no locks: it hardly fails.
-        if first is not None and later.old:
+        # What is done to tables made here alone meets no rows and no locks: it hardly fails.
+        if first is not None and (first.old or later.old):
             yield _finding(step, first, later)
             return
 
 
 def _change(statement: ReviewedStatement) -> _Change | None:
     kind = statement.statement.kind
-    actions = [action for action in statement.actions if not isinstance(action, act.SetSetting | act.Opaque)]
+    passing = act.SetSetting | act.Opaque
+    actions = [action for action in statement.actions if not isinstance(action, passing) and not asks(action)]
     if kind not in {StatementKind.SCHEMA, StatementKind.DATA} or not actions:
         return None
     action = actions[0]
@@ -188,6 +190,20 @@ RULE = Rule(
             op.execute("INSERT INTO users (id) SELECT id FROM teams")
             """,
             flagged=True,
+        ),
+        _example(
+            """
+            op.add_column("users", sa.Column("age", sa.Integer))
+            op.create_table("players", sa.Column("id", sa.Integer, primary_key=True))
+            """,
+            flagged=True,
+        ),
+        _example(
+            """
+            op.execute("CREATE INDEX IF NOT EXISTS ix_name ON users (name) LOCK=NONE")
+            op.execute("ALTER TABLE users ADD COLUMN age integer")
+            """,
+            flagged=False,
         ),
         _example(
             """

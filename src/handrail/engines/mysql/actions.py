@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from handrail.engines.mysql.actions_alter import altered
+from handrail.engines.mysql.actions_alter import altered, asking
 from handrail.engines.mysql.definition import definitions
 from handrail.engines.mysql.syntax import Words, canonical, columns, name, parts, tokens
 from handrail.model import action as act
@@ -45,7 +45,7 @@ def _create(words: Words) -> tuple[Action, ...]:
         return (_create_table(words, temporary=temporary),)
     method = words.take("UNIQUE", "FULLTEXT", "SPATIAL")
     if words.take("INDEX"):
-        return (_create_index(words, method),)
+        return _create_index(words, method)
     while words and words.peek() not in _OBJECTS:
         words.word()  # ALGORITHM, DEFINER, SQL SECURITY, AGGREGATE
     kind = words.take(*_OBJECTS).lower()
@@ -89,7 +89,7 @@ def _create_table(words: Words, *, temporary: bool) -> Action:
     )
 
 
-def _create_index(words: Words, method: str) -> Action:
+def _create_index(words: Words, method: str) -> tuple[Action, ...]:
     lenient = words.phrase("IF NOT EXISTS")
     made = words.name()
     if words.take("USING"):
@@ -102,7 +102,8 @@ def _create_index(words: Words, method: str) -> Action:
         unique=method == "UNIQUE",
         method=method.lower() if method in {"FULLTEXT", "SPATIAL"} else "",
     )
-    return act.CreateIndex(table=table, index=index, if_not_exists=lenient)
+    asked = asking(table, words)
+    return (act.CreateIndex(table=table, index=index, if_not_exists=lenient), *asked)
 
 
 def _drop(words: Words) -> tuple[Action, ...]:
@@ -119,7 +120,7 @@ def _drop(words: Words) -> tuple[Action, ...]:
         table = words.name()
         if dropped.upper() == "PRIMARY":
             return (act.DropConstraint(table=table, name="PRIMARY"),)
-        return (act.DropIndex(name=dropped, table=table, if_exists=lenient),)
+        return (act.DropIndex(name=dropped, table=table, if_exists=lenient), *asking(table, words))
     if words.take("PREPARE"):
         return ()
     kind = words.take(*_OBJECTS).lower()

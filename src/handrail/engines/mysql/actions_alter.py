@@ -85,6 +85,15 @@ def _options(table: str, words: Words) -> Iterator[Action]:
         yield act.Other(what=f"{option}={value}" if option in _ASKING else option, table=table)
 
 
+def asking(table: str, words: Words) -> Iterator[Action]:
+    """Yield what the rest of a CREATE or DROP INDEX asks the server for: ALGORITHM and LOCK."""
+    while words:
+        option = words.word().upper()
+        if option in _ASKING:
+            words.take("=")
+            yield act.Other(what=f"{option}={words.word().upper()}", table=table)
+
+
 def _add(table: str, words: Words) -> Iterator[Action]:
     if words.take("PARTITION"):
         yield act.Other(what="ADD PARTITION", table=table)
