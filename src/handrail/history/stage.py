@@ -195,4 +195,4 @@ def load(revision: Revision) -> ModuleType:
 @lru_cache(maxsize=4096)  # once for reading it and for running it; the reading child inherits what we have
 def compiled(source: str, path: str) -> CodeType:
     """Return the code of a revision's source text. Raises SyntaxError."""
-    return compile(source, path, "exec")
+    return compile(source, path, "exec", dont_inherit=True)  # else with our own __future__ imports

@@ -161,7 +161,7 @@ def _run(project: Project, config: Config, script: ScriptDirectory, seen: _Seen)
 
     module = ModuleType("env_py")
     module.__file__ = str(project.env_py)
-    code = compile(source, str(project.env_py), "exec")
+    code = compile(source, str(project.env_py), "exec", dont_inherit=True)  # else with our own __future__ imports
     with (
         replaced(environment, "configure", configured),
         replaced(environment, "run_migrations", seen.run),
