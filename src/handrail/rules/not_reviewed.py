@@ -49,7 +49,10 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
 
 def _one_way(revision: ReviewedRevision, step: ReviewedStep) -> Iterator[Finding]:
     """Yield where only the way was read that the function takes here and now."""
+    sent = {statement.place.line for statement in step.statements if statement.place is not None}
     for choice in choices(revision, step.direction):
+        if choice.sent_by and sent.isdisjoint(choice.sent_by):
+            continue  # another branch was taken
         yield RULE.at(
             step,
             revision.line(choice.line),
@@ -105,6 +108,30 @@ RULE = Rule(
             import os
             if os.environ.get("APP_ENV") == "production":
                 op.execute("DROP TABLE teams")
+            """,
+            flagged=True,
+        ),
+        Example(
+            body="""
+            import os
+            for name in os.getenv("OLD_TABLES", "").split():
+                op.drop_table(name)
+            """,
+            flagged=True,
+        ),
+        Example(
+            body="""
+            import os
+            name = os.getenv("TEAMS", "teams")
+            op.create_table(name, sa.Column("id", sa.Integer, primary_key=True))
+            """,
+            flagged=True,
+        ),
+        Example(
+            body="""
+            from alembic import context
+            if context.get_x_argument(as_dictionary=True).get("purge"):
+                op.execute("DELETE FROM teams")
             """,
             flagged=True,
         ),

@@ -4,49 +4,85 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from handrail.model.hazards.syntax import syntax
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.revision import Direction
 
+#: What is another text on another machine, or for another who runs it.
+_ENVIRONMENT = re.compile(
+    r"\benviron\b|\bgetenv\b|\bget_x_argument\b|\bsys\.argv\b|\bgethostname\b|\bplatform\.(?:node|system)\b"
+)
 _OUTSIDE = re.compile(
-    r"\benviron\b|\bgetenv\b|\b(?:datetime|date)\.(?:now|today|utcnow)\b|\btime\.(?:time|localtime|gmtime)\b"
-    r"|\brandom\.|\bsecrets\.|\bgethostname\b|\bplatform\.(?:node|system)\b|\.(?:exists|is_file|is_dir|isfile|isdir)\("
+    _ENVIRONMENT.pattern + r"|\b(?:datetime|date)\.(?:now|today|utcnow)\b|\btime\.(?:time|localtime|gmtime)\b"
+    r"|\brandom\.|\bsecrets\.|\.(?:exists|is_file|is_dir|isfile|isdir)\("
 )
 _ASKS_DATABASE = re.compile(r"\b(?:inspect|execute|scalar|select|bind|conn|connection|session)\b", re.IGNORECASE)
 _ACTS = re.compile(r"\bop\b|\bexecute\b|\bbatch|\breturn\b")
+_SENDS = re.compile(r"\b(?:op|batch\w*)\.\w+\(|\bexecute\(")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A line at which the function chooses, and the expression that it chooses by."""
+    """A line at which the function chooses, and the expression that it chooses by.
+
+    `sent_by` are the lines of the one statement that it is about, empty for a branch or a loop.
+    """
 
     line: int
     by: str
+    sent_by: range = range(0)
 
 
 def choices(revision: ReviewedRevision, direction: Direction) -> Iterator[Choice]:
-    """Yield where the function takes one way or another by what lies outside of the revision and its database."""
+    """Yield where the function takes one way or another by what lies outside of the revision and its database.
+
+    That is a branch, a loop, or an operation whose own words come from the environment.
+    """
     source = revision.revision.source
     tree = syntax(source) if _OUTSIDE.search(source) else None
     if tree is None:
         return
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    function = functions.get(direction.value)
-    if function is None:
-        return
-    named = _named(tree) | _named(function) | {name: ast.unparse(node) for name, node in functions.items()}
-    for node in ast.walk(function):
-        if not isinstance(node, ast.If) or not _ACTS.search(_branches(node)):
-            continue
-        asked = " ".join((ast.unparse(node.test), *(named.get(name, "") for name in _names(node.test))))
-        if _OUTSIDE.search(asked) and not _ASKS_DATABASE.search(asked):
-            yield Choice(line=node.lineno, by=ast.unparse(node.test))
+    for function in _called(functions, direction.value):
+        named = _named(tree) | _named(function) | {name: ast.unparse(node) for name, node in functions.items()}
+        for node in ast.walk(function):
+            yield from _choice(node, named)
 
 
-def _branches(node: ast.If) -> str:
+def _called(functions: Mapping[str, ast.FunctionDef], first: str) -> list[ast.FunctionDef]:
+    """Return that function and those of the file that it names, and they in turn."""
+    found = [functions[first]] if first in functions else []
+    for function in found:
+        named = (functions[name] for name in _names(function) if name in functions)
+        found.extend(f for f in dict.fromkeys(named) if f not in found)
+    return found
+
+
+def _choice(node: ast.AST, named: Mapping[str, str]) -> Iterator[Choice]:
+    match node:
+        case ast.If(test=by) | ast.While(test=by) if _ACTS.search(_branches(node)):
+            asked = _asked(by, named)
+            if _OUTSIDE.search(asked) and not _ASKS_DATABASE.search(asked):
+                yield Choice(line=node.lineno, by=ast.unparse(by))
+        case ast.For(iter=by) if _ACTS.search(_branches(node)):
+            asked = _asked(by, named)
+            if _ENVIRONMENT.search(asked) and not _ASKS_DATABASE.search(asked):
+                yield Choice(line=node.lineno, by=ast.unparse(by))
+        case ast.Expr(value=sent) | ast.Assign(value=sent) if _SENDS.search(ast.unparse(sent)):
+            if _ENVIRONMENT.search(_asked(sent, named)):
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                yield Choice(line=node.lineno, by=ast.unparse(sent), sent_by=lines)
+
+
+def _asked(by: ast.expr, named: Mapping[str, str]) -> str:
+    """Return the expression with what the names in it stand for."""
+    return " ".join((ast.unparse(by), *(named.get(name, "") for name in _names(by))))
+
+
+def _branches(node: ast.If | ast.While | ast.For) -> str:
     return "\n".join(map(ast.unparse, (*node.body, *node.orelse)))
 
 
@@ -61,5 +97,5 @@ def _named(scope: ast.Module | ast.FunctionDef) -> dict[str, str]:
     }
 
 
-def _names(test: ast.expr) -> Iterator[str]:
+def _names(test: ast.AST) -> Iterator[str]:
     return (node.id for node in ast.walk(test) if isinstance(node, ast.Name))
