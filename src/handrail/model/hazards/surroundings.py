@@ -18,6 +18,7 @@ _ENVIRONMENT = re.compile(
 _OUTSIDE = re.compile(
     _ENVIRONMENT.pattern + r"|\b(?:datetime|date)\.(?:now|today|utcnow)\b|\btime\.(?:time|localtime|gmtime)\b"
     r"|\brandom\.|\bsecrets\.|\.(?:exists|is_file|is_dir|isfile|isdir)\("
+    r"|\b(?:r?glob|iterdir|listdir|scandir|os\.walk)\("
 )
 _ASKS_DATABASE = re.compile(r"\b(?:inspect|execute|scalar|select|bind|conn|connection|session)\b", re.IGNORECASE)
 _ACTS = re.compile(r"\bop\b|\bexecute\b|\bbatch|\breturn\b")
@@ -63,18 +64,20 @@ def _called(functions: Mapping[str, ast.FunctionDef], first: str) -> list[ast.Fu
 
 def _choice(node: ast.AST, named: Mapping[str, str]) -> Iterator[Choice]:
     match node:
-        case ast.If(test=by) | ast.While(test=by) if _ACTS.search(_branches(node)):
-            asked = _asked(by, named)
-            if _OUTSIDE.search(asked) and not _ASKS_DATABASE.search(asked):
-                yield Choice(line=node.lineno, by=ast.unparse(by))
-        case ast.For(iter=by) if _ACTS.search(_branches(node)):
-            asked = _asked(by, named)
-            if _ENVIRONMENT.search(asked) and not _ASKS_DATABASE.search(asked):
-                yield Choice(line=node.lineno, by=ast.unparse(by))
+        case ast.If(test=by) | ast.While(test=by) | ast.For(iter=by) | ast.Match(subject=by):
+            chooses = _ACTS.search(_branches(node)) is not None
+        case ast.IfExp(test=by) | ast.BoolOp(values=[by, *_]):
+            chooses = _SENDS.search(ast.unparse(node)) is not None
         case ast.Expr(value=sent) | ast.Assign(value=sent) if _SENDS.search(ast.unparse(sent)):
             if _ENVIRONMENT.search(_asked(sent, named)):
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 yield Choice(line=node.lineno, by=ast.unparse(sent), sent_by=lines)
+            return
+        case _:
+            return
+    asked = _asked(by, named) if chooses else ""
+    if _OUTSIDE.search(asked) and not _ASKS_DATABASE.search(asked):
+        yield Choice(line=by.lineno, by=ast.unparse(by))
 
 
 def _asked(by: ast.expr, named: Mapping[str, str]) -> str:
@@ -82,7 +85,9 @@ def _asked(by: ast.expr, named: Mapping[str, str]) -> str:
     return " ".join((ast.unparse(by), *(named.get(name, "") for name in _names(by))))
 
 
-def _branches(node: ast.If | ast.While | ast.For) -> str:
+def _branches(node: ast.If | ast.While | ast.For | ast.Match) -> str:
+    if isinstance(node, ast.Match):
+        return "\n".join(map(ast.unparse, node.cases))
     return "\n".join(map(ast.unparse, (*node.body, *node.orelse)))
 
 
