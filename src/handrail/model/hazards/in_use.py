@@ -33,7 +33,15 @@ def in_use(statement: ReviewedStatement, action: Action, engine: str) -> str:
         case act.DropConstraint(table=table, name=name, cascade=False) if engine == "postgresql":
             others = sorted(_relying(before, table, name))
             return f"drops the key {name} of {bare(table)} while {', '.join(others)} refers to it" if others else ""
-        case act.DropObject(kind="type", name=name, cascade=False) if bare(name) in before.enums:
+        case act.DropObject(cascade=False):
+            return _object_in_use(before, action, engine)
+    return ""
+
+
+def _object_in_use(before: Replayed, dropped: act.DropObject, engine: str) -> str:
+    name = dropped.name
+    match dropped.kind:
+        case "type" if bare(name) in before.enums:
             users = [
                 f"{t.name}.{c.name}"
                 for t in before.tables.values()
@@ -41,7 +49,10 @@ def in_use(statement: ReviewedStatement, action: Action, engine: str) -> str:
                 if c.type is not UNKNOWN and bare(c.type) == bare(name)
             ]
             return f"drops type {bare(name)} while {', '.join(users)} uses it" if users else ""
-        case act.DropObject(kind="function", name=name, cascade=False) if engine == "postgresql":
+        case "schema" if engine == "postgresql":
+            inside = sorted(table for table in before.tables if table.startswith(f"{name}."))
+            return f"drops schema {name} while {', '.join(inside)} stands in it" if inside else ""
+        case "function" if engine == "postgresql":
             made = (o for o in before.objects.values() if o.kind == "trigger" and bare(o.definition) == bare(name))
             triggers = [f"trigger {trigger.name} of {bare(trigger.table)}" for trigger in made]
             return f"drops function {bare(name)} while {', '.join(triggers)} calls it" if triggers else ""
