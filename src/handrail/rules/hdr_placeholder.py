@@ -10,6 +10,7 @@ an answer, `N/A` is not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
@@ -21,6 +22,7 @@ from handrail.model.verdict import Severity
 _FIELDS = ("purpose", "impact", "risk", "rollback", "testing")
 #: Words that are an answer elsewhere, and none to the question what was tested.
 _UNTESTED = ("none", "no", "nothing", "untested", "not tested", "not yet")
+_PLANNED = re.compile(r"(?:will|shall|has to|still has to|needs to) be\b", re.IGNORECASE)
 #: Words that agree, and say nothing of what, how or with which data; the risk has levels of its own.
 _AGREEING = ("yes", "ok", "okay", "sure", "fine", "maybe", "done")
 _LONG = 60
@@ -32,8 +34,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     for field in _FIELDS:
         text = getattr(header, field)
         said = text.strip(" .!").lower()
-        agreed = said in _AGREEING and field != "risk"
-        untested = said in _UNTESTED and field == "testing"
+        agreed = (said in _AGREEING and field != "risk") or said == field
+        untested = field == "testing" and (said in _UNTESTED or _PLANNED.match(said) is not None)
         if not text or not (is_placeholder(text) or untested or agreed):
             continue
         shown = " ".join(text.split())
@@ -85,6 +87,8 @@ RULE = Rule(
         _with(_TESTED, "...", flagged=True),
         _with(_TESTED, "None.", flagged=True),
         _with("Simple - drop column.", "Sure.", flagged=True),
+        _with(_TESTED, "Testing", flagged=True),
+        _with(_TESTED, "Will be done in staging.", flagged=True),
         _with("Low - additive change, backward compatible.", "Low - TODO: say why", flagged=True),
         _with("Simple - drop column.", "Simple / Complex / Requires manual intervention", flagged=True),
         _with("Add email field to users table for notifications.", "Description of change.", flagged=True),
