@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from handrail.compat.attempt import Failure, Swallowed, message, undone
 from handrail.compat.children import Children, seen_to
-from handrail.compat.planting import CannotPlant, lightweight, settled
+from handrail.compat.planting import CannotPlant, apart, lightweight, settled
 from handrail.compat.rows import Habits, Rows, UniqueKey, unique_keys, unique_sets
 from handrail.compat.values import candidates, value
 from handrail.engines.base import Cause
@@ -91,10 +91,10 @@ class Exercise:
 
     def _prepare(self) -> None:
         """Plant the parents that rows may share, outside of any savepoint: once for all tables of this schema."""
-        for key in self.rows.foreign_keys():
+        for place, key in apart(self.rows.foreign_keys()):
             if key.referenced_table != self.rows.name:
                 with suppress(CannotPlant):  # whoever needs it says so
-                    self.rows.planter.parent(key, {})
+                    self.rows.planter.parent(key, {}, place=place)
 
     def _reads(self) -> tuple[Trial, ...]:
         """SELECT every mapped column; where that fails each by itself, so that every culprit is named."""
