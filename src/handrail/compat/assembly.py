@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from handrail.compat.board import Seen
-from handrail.compat.cause import Certainty, operation, operation_of
+from handrail.compat.cause import Certainty, operation, operation_of, suspect
 from handrail.compat.lasting import Beginning, Failing, beginnings, endings
 from handrail.compat.tracing import Looks
 from handrail.model.contract import AppVersion
@@ -87,13 +87,9 @@ class Assembly:
         """Return the revision and the operation that made it stop working."""
         trial, since = begun.trial, self.seen[begun.place].revision.id
         if begun.hidden_before:
-            rows, bare, place = self._failing(begun.version), trial.unmeasured, begun.place
-            while place >= 0 and (place == begun.place or rows[place].hides(bare)):
-                earlier = self.seen[place].revision.id
-                told = operation(trial, self.recorded(earlier), Certainty.NAMED)
-                if told:
-                    return earlier, told
-                place -= 1
+            score, earlier, told = max(self._suspects(begun), key=lambda each: each[0])  # of equals the last revision's
+            if score >= Certainty.NAMED.value:
+                return earlier, told
         first = begun.place == 0 or begun.version not in self.seen[begun.place - 1].trials
         if first:
             return since, operation(trial, self.recorded(since), Certainty.NAMED)
@@ -109,6 +105,15 @@ class Assembly:
             if last < len(looks):
                 return since, operation_of(read, looks[last].sql, last)
         return since, operation(trial, read, Certainty.LIKELY)
+
+    def _suspects(self, begun: Beginning) -> Iterator[tuple[int, str, str]]:
+        """Yield what may have made it stop working while it was hidden, from the last revision to the first."""
+        rows, bare, place = self._failing(begun.version), begun.trial.unmeasured, begun.place
+        while place >= 0 and (place == begun.place or rows[place].hides(bare)):
+            revision = self.seen[place].revision.id
+            score, told = suspect(begun.trial, self.recorded(revision))
+            yield score, revision, told
+            place -= 1
 
 
 def _only(read: RecordedRevision) -> Statement | None:

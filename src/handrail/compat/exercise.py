@@ -97,14 +97,22 @@ class Exercise:
                     self.rows.planter.parent(key, {}, place=place)
 
     def _reads(self) -> tuple[Trial, ...]:
-        """SELECT every mapped column; where that fails each by itself, so that every culprit is named."""
-        target = self.target
+        """SELECT every mapped column; where that fails each by itself, so that every culprit is named.
+
+        Those that the table has are read together first: mostly it is the others that fail.
+        """
+        target, live = self.target, self.rows.live
         failed = tuple(self._tried(Result.READ_FAILS, lambda: self._select(target.c)))
         if not failed or self._undone(lambda: self._select(())) is not None:
             return failed
+        there = {column.name for column in live.columns} if live else set()
+        together = [column for column in target.c if column.name in there]
+        if not together or self._undone(lambda: self._select(together)) is not None:
+            together = []
         apart = [
             trial
             for column in target.c
+            if column.name not in {each.name for each in together}
             for trial in self._tried(Result.READ_FAILS, partial(self._select, (column,)), column=column.name)
         ]
         return tuple(apart) or failed
@@ -129,11 +137,17 @@ class Exercise:
             for name, most in far.items():
                 text = isinstance(most, str)
                 yield from self._tried(Result.WRITE_FAILS, self._writing({name: most}), column=name, lenient=not text)
-        for name, each in self.rows.choices():
-            yield from self._tried(Result.WRITE_FAILS, self._writing({name: each}), column=name)
+        yield from self._each_choice()
         for key in unique_sets(self.rows.live):
             if not self._known(key):
                 yield from self._equal(key)
+
+    def _each_choice(self) -> Iterator[Trial]:
+        """Write each value of the columns that have only a few: all together first, each by itself where one fails."""
+        choices = [(name, self._writing({name: each})) for name, each in self.rows.choices()]
+        if isinstance(self._undone(lambda: [write() for _, write in choices]), Failure):
+            for name, write in choices:
+                yield from self._tried(Result.WRITE_FAILS, write, column=name)
 
     def _read_back(self) -> None:
         """SELECT a row that the version wrote itself, and make of it what its mapper makes."""
