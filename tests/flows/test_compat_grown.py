@@ -163,3 +163,19 @@ def test_a_limit_that_moves_and_stays_too_narrow_is_one_break(pg_bench: Workbenc
     assert {(t["since"], t["healed_by"], t["operation"].partition(" at ")[0]) for t in (first, second)} == {
         ("r001", "r003", "execute alter table secrets alter value type varchar(10)")
     }
+
+
+def test_what_began_while_it_was_hidden_is_laid_to_the_operation_that_says_most_of_it(pg_bench: Workbench) -> None:
+    hidden = (
+        "create table uses (id serial primary key, secret int not null)",
+        "alter table uses add constraint uses_secret foreign key (secret) references secrets",
+        "alter table secrets rename value to content",
+    )
+    seen = ("alter table secrets rename content to value", "alter table uses add at date")
+
+    cells = _cells(pg_bench, _SECRETS, _body(_SEALED[:1]), _body(hidden), _body(seen))
+
+    assert [c["result"] for c in cells] == ["works", "read fails", "delete fails"]
+    (trouble,) = cells[2]["troubles"]
+    assert trouble["since"] == "r001"
+    assert trouble["operation"].startswith("execute alter table uses add constraint uses_secret")

@@ -40,13 +40,17 @@ def _array(of: ContractType) -> TypeEngine[Any]:
     return Verbatim() if of.item is None else sa.ARRAY(bound_type(of.item))
 
 
+def _json(of: ContractType) -> type[sa.JSON]:
+    return postgresql.JSONB if of.name == "JSONB" else sa.JSON
+
+
 _MADE: dict[Family, Callable[[ContractType], TypeEngine[Any]]] = {
     Family.INTEGER: lambda of: _BITS[of.size or 32](),
     Family.NUMERIC: lambda of: sa.Numeric(of.precision, of.scale),
     Family.STRING: lambda of: sa.Text() if of.name == "Text" else sa.String(of.size),
     Family.DATETIME: lambda of: sa.DateTime(timezone=of.timezone),
     Family.TIME: lambda of: sa.Time(timezone=of.timezone),
-    Family.JSON: lambda of: postgresql.JSONB() if of.name == "JSONB" else sa.JSON(),
+    Family.JSON: lambda of: _json(of)(none_as_null=not of.null_is_value),
     Family.ENUM: _enum,
     Family.ARRAY: _array,
     Family.FLOAT: lambda _of: sa.Float(),

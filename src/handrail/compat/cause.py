@@ -47,7 +47,13 @@ def operation_of(recorded: RecordedRevision, sql: str, place: int) -> str:
 
 
 def operation(trial: Trial, recorded: RecordedRevision, certainty: Certainty) -> str:
-    """Return the operation that most likely did it, in the same words; '' where none says enough of it.
+    """Return the operation that most likely did it, in the same words; '' where none says enough of it."""
+    score, label = suspect(trial, recorded)
+    return label if score >= certainty.value else ""
+
+
+def suspect(trial: Trial, recorded: RecordedRevision) -> tuple[int, str]:
+    """Return how much the operation that most likely did it has to say of it, and that operation.
 
     What a quoted name of the server's message matches counts more than the table does; of equals the last one counts,
     since it left things as they are.
@@ -62,7 +68,7 @@ def operation(trial: Trial, recorded: RecordedRevision, certainty: Certainty) ->
         points += 1 if points and schema else 0
         if points and points >= score:
             best, score = label, points
-    return best if score >= certainty.value else ""
+    return score, best
 
 
 def _candidates(recorded: RecordedRevision) -> list[tuple[str, set[str], bool]]:

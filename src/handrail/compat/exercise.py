@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from handrail.compat.attempt import Failure, Swallowed, message, undone
 from handrail.compat.children import Children, seen_to
-from handrail.compat.planting import CannotPlant, lightweight, settled
+from handrail.compat.planting import CannotPlant, apart, lightweight, settled
 from handrail.compat.rows import Habits, Rows, UniqueKey, unique_keys, unique_sets
 from handrail.compat.values import candidates, value
 from handrail.engines.base import Cause
@@ -91,20 +91,28 @@ class Exercise:
 
     def _prepare(self) -> None:
         """Plant the parents that rows may share, outside of any savepoint: once for all tables of this schema."""
-        for key in self.rows.foreign_keys():
+        for place, key in apart(self.rows.foreign_keys()):
             if key.referenced_table != self.rows.name:
                 with suppress(CannotPlant):  # whoever needs it says so
-                    self.rows.planter.parent(key, {})
+                    self.rows.planter.parent(key, {}, place=place)
 
     def _reads(self) -> tuple[Trial, ...]:
-        """SELECT every mapped column; where that fails each by itself, so that every culprit is named."""
-        target = self.target
+        """SELECT every mapped column; where that fails each by itself, so that every culprit is named.
+
+        Those that the table has are read together first: mostly it is the others that fail.
+        """
+        target, live = self.target, self.rows.live
         failed = tuple(self._tried(Result.READ_FAILS, lambda: self._select(target.c)))
         if not failed or self._undone(lambda: self._select(())) is not None:
             return failed
+        there = {column.name for column in live.columns} if live else set()
+        together = [column for column in target.c if column.name in there]
+        if not together or self._undone(lambda: self._select(together)) is not None:
+            together = []
         apart = [
             trial
             for column in target.c
+            if column.name not in {each.name for each in together}
             for trial in self._tried(Result.READ_FAILS, partial(self._select, (column,)), column=column.name)
         ]
         return tuple(apart) or failed
@@ -129,11 +137,17 @@ class Exercise:
             for name, most in far.items():
                 text = isinstance(most, str)
                 yield from self._tried(Result.WRITE_FAILS, self._writing({name: most}), column=name, lenient=not text)
-        for name, each in self.rows.choices():
-            yield from self._tried(Result.WRITE_FAILS, self._writing({name: each}), column=name)
+        yield from self._each_choice()
         for key in unique_sets(self.rows.live):
             if not self._known(key):
                 yield from self._equal(key)
+
+    def _each_choice(self) -> Iterator[Trial]:
+        """Write each value of the columns that have only a few: all together first, each by itself where one fails."""
+        choices = [(name, self._writing({name: each})) for name, each in self.rows.choices()]
+        if isinstance(self._undone(lambda: [write() for _, write in choices]), Failure):
+            for name, write in choices:
+                yield from self._tried(Result.WRITE_FAILS, write, column=name)
 
     def _read_back(self) -> None:
         """SELECT a row that the version wrote itself, and make of it what its mapper makes."""

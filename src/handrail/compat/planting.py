@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -17,7 +17,7 @@ from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, 
 
 _DEEPEST = 12
 _ROUNDS = 12
-Key = tuple[str, tuple[tuple[str, str], ...], int]
+Key = tuple[str, tuple[tuple[str, str], ...], int, int]
 
 
 class CannotPlant(Exception):
@@ -50,14 +50,14 @@ class Planter:
             if key.kind is ConstraintKind.FOREIGN_KEY and key.referenced_table == name
         ]
 
-    def parent(self, key: Constraint, values: Mapping[str, Any], *, own: int = 0) -> Mapping[str, Any]:
+    def parent(self, key: Constraint, values: Mapping[str, Any], *, own: int = 0, place: int = 0) -> Mapping[str, Any]:
         """Return the values of the columns of `key`, after planting the row they refer to.
 
-        Those of them in `values` are kept. Rows with the same `own` share a parent. Raises CannotPlant.
+        Those of them in `values` are kept. Rows with the same `own` share a parent at each `place`. Raises CannotPlant.
         """
         pairs = list(zip(key.columns, key.referenced_columns, strict=True))
         given = {theirs: values[mine] for mine, theirs in pairs if values.get(mine) is not None}
-        known: Key = (key.referenced_table, tuple(sorted((k, str(v)) for k, v in given.items())), own)
+        known: Key = (key.referenced_table, tuple(sorted((k, str(v)) for k, v in given.items())), own, place)
         if known not in self._parents or not set(key.referenced_columns) <= self._parents[known].keys():
             self._parents[known] = self.plant(key.referenced_table, given, key.referenced_columns)
         return {mine: self._parents[known][theirs] for mine, theirs in pairs}
@@ -101,14 +101,14 @@ class Planter:
         }
         itself: list[tuple[str, str]] = []
         alone = {name for index in table.indexes if index.unique for name in index.columns}
-        for key in table.constraints:
-            if key.kind is not ConstraintKind.FOREIGN_KEY or set(key.columns) <= values.keys():
+        for place, key in apart(c for c in table.constraints if c.kind is ConstraintKind.FOREIGN_KEY):
+            if set(key.columns) <= values.keys():
                 continue
             if key.referenced_table == table.name:
                 itself += zip(key.columns, key.referenced_columns, strict=True)
             elif needed.intersection(key.columns):
                 own = next(self.numbers) if alone.intersection(key.columns) else 0
-                values.update(self.parent(key, values, own=own))
+                values.update(self.parent(key, values, own=own, place=place))
         number = next(self.numbers)
         for column in table.columns:
             if column.name in needed and column.name not in values and not _by_itself(table, column):
@@ -119,6 +119,18 @@ class Planter:
                 values.setdefault(theirs, written(types[theirs], number, self._objects))
                 values[mine] = values[theirs]
         return values
+
+
+def apart(keys: Iterable[Constraint]) -> Iterator[tuple[int, Constraint]]:
+    """Yield each foreign key of a table with the place of its parent: of those to one table, each has a row of its own.
+
+    Rows that name one row twice are what a CHECK forbids; keys that share a column have to name the same one.
+    """
+    earlier: list[Constraint] = []
+    for key in keys:
+        same = [other for other in earlier if other.referenced_table == key.referenced_table]
+        earlier.append(key)
+        yield (0 if any(set(other.columns) & set(key.columns) for other in same) else len(same)), key
 
 
 def _needed(column: Column) -> bool:

@@ -266,8 +266,11 @@ def _nullability(column: ContractColumn, spec: ColumnSpec, *, sent: bool) -> Res
     filled = isinstance(spec.default, str) or bool(spec.identity)
     if spec.identity == "always" and column.given_by is not Source.SERVER and column.writable:
         return Result.WRITE_FAILS
-    if spec.nullable or (sent and not (column.nullable and column.given_by is Source.NOTHING)):
+    unset = column.nullable and column.given_by is Source.NOTHING
+    if spec.nullable or (sent and (column.type.null_is_value or not unset)):
         return Result.WORKS
+    if unset and column.left_out:
+        return Result.UNKNOWN if spec.default is UNKNOWN else Result.WORKS if filled else Result.MINIMAL_INSERT_FAILS
     if column.given_by is Source.SERVER:
         if spec.default is UNKNOWN:
             return Result.UNKNOWN

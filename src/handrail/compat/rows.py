@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from handrail.compat.bound_type import bound_type
-from handrail.compat.planting import CannotPlant, Planter
+from handrail.compat.planting import CannotPlant, Planter, apart
 from handrail.compat.values import furthest, value
 from handrail.model.contract import ContractColumn, ContractTable, Family, Source
 from handrail.model.schema import Constraint, ConstraintKind, Table, compared
@@ -89,17 +89,17 @@ class Rows:
         row.update({name: text for name, text in self.habits.values if name in row})
         row.update(chosen)
         alone = {name for columns in (self.table.primary_key, *unique_keys(self.live)) for name in columns}
-        for key in self.foreign_keys():
+        for place, key in apart(self.foreign_keys()):
             given = [name for name in key.columns if name in row]  # the others are the server's to fill
             if not given or any(row[name] is None for name in given):
                 continue
             own = number if alone.intersection(key.columns) else 0
-            found = self._parent(key, row, own)
+            found = self._parent(key, row, own=own, place=place)
             ours = found.keys() & row.keys() - chosen.keys()
             row.update({name: self._as_written(name, found[name]) for name in ours})
         return row
 
-    def _parent(self, key: Constraint, row: Mapping[str, Any], own: int) -> Mapping[str, Any]:
+    def _parent(self, key: Constraint, row: Mapping[str, Any], *, own: int, place: int) -> Mapping[str, Any]:
         """Return the values of a foreign key's columns, after making the row they name; {} where they stay as they are.
 
         A table that came later than the version it knows nothing of: it sends values that are not there. Where the rows
@@ -109,9 +109,9 @@ class Rows:
         if through is not None:
             return self._made_through(through, key)
         if key.referenced_table == self.name:
-            return self._of_itself(key, row, own)
+            return self._of_itself(key, row, own=own, place=place)
         if key.referenced_table in self.mapped or self.table.mapped_of(key.columns) in self.habits.parents:
-            return self.planter.parent(key, {}, own=own)
+            return self.planter.parent(key, {}, own=own, place=place)
         return {}
 
     def _moved(self, key: Constraint) -> str | None:
@@ -131,10 +131,10 @@ class Rows:
         found = self.planter.conn.execute(insert.returning(*(target.c[c] for c in mine.referenced))).one()
         return dict(zip(mine.columns, found, strict=True))
 
-    def _of_itself(self, key: Constraint, row: Mapping[str, Any], own: int) -> Mapping[str, Any]:
+    def _of_itself(self, key: Constraint, row: Mapping[str, Any], *, own: int, place: int) -> Mapping[str, Any]:
         """Return another row's key, or NULL where there can be none and the version knows NULL, or the row's own."""
         try:
-            return self.planter.parent(key, {}, own=own)
+            return self.planter.parent(key, {}, own=own, place=place)
         except CannotPlant:
             return {mine: self._own(row, mine, theirs) for mine, theirs in pairs(key)}
 

@@ -48,6 +48,7 @@ class ContractType:
     """The type of a column: `ddl` is its SQL, `name` the class it is bound by, with what it was made of.
 
     `values` are an enum's, `size` a string's longest value, or the bits of an integer; `item` is an array's own type.
+    `null_is_value` is whether None is sent as JSON's null, which is a value to the server, instead of NULL.
     """
 
     family: Family
@@ -62,6 +63,7 @@ class ContractType:
     type_schema: str | None = None
     native: bool = True
     item: ContractType | None = None
+    null_is_value: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class ContractColumn:
 
     `server_default` is the SQL of the default that it relies on, `python_default` the plain value that its mapper sends
     where the application gives none. `constant` is the value that its mapper always sends, the name of a class,
-    `identities` are those of its subclasses.
+    `identities` are those of its subclasses. One that is `left_out` its mapper does not even send NULL for.
     """
 
     name: str
@@ -82,6 +84,7 @@ class ContractColumn:
     constant: str | None = None
     identities: tuple[str, ...] = ()
     deferred: bool = False
+    left_out: bool = False
 
     @property
     def writable(self) -> bool:
@@ -148,14 +151,15 @@ class ContractTable:
     def minimal(self) -> tuple[ContractColumn, ...]:
         """Return the columns of an INSERT when only the required attributes are set.
 
-        A mapper sends NULL for what has no default and no value (`Mapper._insert_cols_as_none`); Core leaves it out.
+        A mapper sends NULL for what has no default and no value, but for JSON (`Mapper._insert_cols_as_none`); Core
+        leaves it out.
         """
         sent = (Source.NOTHING, Source.MAPPER)
-        return tuple(c for c in self.columns if c.given_by in sent and (self.mapped or not _left_out(c)))
+        return tuple(c for c in self.columns if c.given_by in sent and not self._left_out(c))
 
-
-def _left_out(column: ContractColumn) -> bool:
-    return column.nullable and column.given_by is Source.NOTHING
+    def _left_out(self, column: ContractColumn) -> bool:
+        empty = column.nullable and column.given_by is Source.NOTHING
+        return empty and (column.left_out or not self.mapped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,4 +258,5 @@ def _told(column: ContractColumn) -> tuple[str, ...]:
         f"Python default {column.python_default!r}" if column.python_default is not None else "",
         f"always {column.constant}" if column.constant is not None else "",
         "deferred" if column.deferred else "",
+        "left out where it is not set" if column.left_out else "",
     )

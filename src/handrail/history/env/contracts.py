@@ -156,6 +156,7 @@ def _column(column: Column[Any], mappers: list[Mapper[Any]], dialect: Dialect) -
         constant=constant,
         identities=tuple(sorted({str(each) for m in mappers for each in _identities(m, column)} - {constant})),
         deferred=any(p.deferred for m in mappers if (p := _property(m, column)) is not None),
+        left_out=bool(mappers) and column.type.should_evaluate_none,
     )
 
 
@@ -220,6 +221,7 @@ def _type(kind: TypeEngine[Any], dialect: Dialect) -> ContractType:
         type_schema=actual.schema if enum else None,
         native=bool(getattr(actual, "native_enum", True)),
         item=_type(actual.item_type, dialect) if family is Family.ARRAY else None,
+        null_is_value=family is Family.JSON and not getattr(actual, "none_as_null", False),
     )
 
 
