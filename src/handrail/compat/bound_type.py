@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ class Verbatim(UserDefinedType[Any]):
         return "text"
 
 
+@cache  # SQLAlchemy works out what a type does on a dialect once for each object
 def bound_type(of: ContractType) -> TypeEngine[Any]:
     """Return the SQLAlchemy type of a contract's type; one that sends values as they are where it is no common one."""
     make = _MADE.get(of.family)

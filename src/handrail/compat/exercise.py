@@ -128,8 +128,9 @@ class Exercise:
         self._send(query)
 
     def _writes(self) -> Iterator[Trial]:
-        yield from self._tried(Result.WRITE_FAILS, lambda: self._insert_and_update(self.rows.row({})))
-        if self._unwritable():
+        failed = tuple(self._tried(Result.WRITE_FAILS, lambda: self._insert_and_update(self.rows.row({}))))
+        yield from failed
+        if failed and self._unwritable:
             return
         yield from self._tried(Result.READ_FAILS, self._read_back)
         far = self.rows.furthest()
@@ -227,11 +228,13 @@ class Exercise:
 
     def _unless_unwritable(self, code: Callable[[], None]) -> Iterator[Trial]:
         """Exercise a DELETE where a row can be made for it; where none can, the writes have told already."""
-        if self._unwritable():
+        if self._unwritable:
             return
         yield from self._tried(Result.DELETE_FAILS, code)
 
+    @cached_property
     def _unwritable(self) -> bool:
+        """Whether no row can be made at all; asked when the values that pass the CHECKs are known."""
         return isinstance(self._undone(self._inserted), Failure) if self.rows.table.primary_key else self._refused({})
 
     def _inserted(self) -> Mapping[str, Any]:
@@ -278,7 +281,7 @@ class Exercise:
 
     def _withheld(self, code: Callable[[], object]) -> bool:
         """Whether that is refused to rows which can be written, and not for a missing right."""
-        if not self.rows.table.primary_key or self._unwritable():
+        if not self.rows.table.primary_key or self._unwritable:
             return False
         done = self._undone(code)
         return isinstance(done, Failure) and self.classify(done) is not Cause.DENIED

@@ -16,6 +16,7 @@ from handrail.compat.values import candidates, written
 from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, Table
 
 _DEEPEST = 12
+_VERBATIM = Verbatim()
 _ROUNDS = 12
 Key = tuple[str, tuple[tuple[str, str], ...], int, int]
 
@@ -34,6 +35,7 @@ class Planter:
         # A column's type is named with its schema, the type itself without that of the search_path.
         self._objects = {name: t for t in types for name in (t.name, t.name.rpartition(".")[2])}
         self._parents: dict[Key, Mapping[str, Any]] = {}
+        self._targets: dict[str, sa.TableClause] = {}
         self._depth = 0
         self.numbers = count(1)
 
@@ -81,7 +83,9 @@ class Planter:
             values = self._values(table, given, wanted)
         finally:
             self._depth -= 1
-        target = lightweight(table)
+        if name not in self._targets:
+            self._targets[name] = lightweight(table)
+        target = self._targets[name]
         done = kept(self.conn, lambda: self._insert(target, values, wanted))
         if isinstance(done, Failure):
             free = frozenset(values) - frozenset(given)
@@ -151,7 +155,7 @@ def _by_itself(table: Table, column: Column) -> bool:
 def lightweight(table: Table) -> sa.TableClause:
     """Return the table for statements whose values the server is to understand by itself."""
     schema, _, name = table.name.rpartition(".")
-    columns: list[sa.ColumnClause[Any]] = [sa.column(c.name, Verbatim()) for c in table.columns]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(c.name, _VERBATIM) for c in table.columns]
     return sa.table(name, *columns, schema=schema or None)
 
 
