@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -317,6 +318,17 @@ def test_an_engine_that_is_not_known_is_refused(project: Project) -> None:
     project.revision("a1", _USERS)
     with pytest.raises(UsageRefused, match="cannot be reviewed"):
         project.review(engine="oracle")
+
+
+def test_without_the_parser_of_postgresql_it_says_what_to_install(project: Project, tmp_path: Path) -> None:
+    project.revision("a1", _USERS)
+    (tmp_path / "absent").mkdir()
+    (tmp_path / "absent" / "postgast.py").write_text("raise ModuleNotFoundError('No module named postgast')")
+    command = [sys.executable, "-m", "handrail", "review", "--all", "--no-cache", "-C", str(project.root)]
+    env = {"PYTHONPATH": str(tmp_path / "absent"), "PATH": ""}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'handrail[postgresql]'" in done.stderr
 
 
 def test_where_nothing_tells_the_engine_all_are_read_and_the_others_are_never_sure(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from handrail.errors import UsageRefused
+
 Node = Any
 """A protobuf message of libpg_query; its fields are those of PostgreSQL's parse tree."""
 
@@ -17,8 +19,18 @@ WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 
 @cache
 def library() -> ModuleType:
-    """Return postgast. Imported on first use: its import costs more than all of `handrail --help` may take."""
-    return import_module("postgast")
+    """Return postgast. Imported on first use: its import costs more than all of `handrail --help` may take.
+
+    Raises UsageRefused where it is not installed.
+    """
+    try:
+        return import_module("postgast")
+    except ModuleNotFoundError as exc:
+        raise UsageRefused(
+            what="SQL of PostgreSQL cannot be read: postgast is not installed; nothing was touched",
+            why="Handrail reads it with PostgreSQL's own parser, which belongs to the extra postgresql",
+            fix="pip install 'handrail[postgresql]', or review for another engine: handrail review --engine sqlite",
+        ) from exc
 
 
 @lru_cache(maxsize=256)

@@ -83,6 +83,8 @@ class Record:
 
     def _read(self, unread: list[Key]) -> Generator[RecordedRevision, None, None]:
         """Yield the readings of those, also of one whose code ends the child: another child reads what is left."""
+        if unread:
+            self.task.basis.engine.actions.actions("select 1")  # loads the parser, and raises where there is none
         while unread:
             perform = partial(_performed, self.task, self.found)
             try:
