@@ -345,5 +345,5 @@ def read_until(terminal: int, text: str) -> None:
 
 @pytest.mark.parametrize("script", ["apply_migrations.py", "validate_schema.py"])
 def test_the_scripts_are_those_that_every_project_gets(script: str) -> None:
-    template = SOURCE.parent.parent / "src" / "handrail" / "history" / "templates" / script
+    template = SOURCE.parent.parent / "src" / "handrail" / "history" / "files" / "templates" / script
     assert (SOURCE / "scripts" / script).read_text() == template.read_text()

@@ -21,7 +21,7 @@ from handrail.history.files.template import with_fields
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "htstatus"
-TEMPLATES = ROOT / "src" / "handrail" / "history" / "templates"
+TEMPLATES = ROOT / "src" / "handrail" / "history" / "files" / "templates"
 
 _ENV_PY = """
 import os

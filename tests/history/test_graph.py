@@ -373,7 +373,7 @@ def test_reading_runs_and_imports_nothing(tmp_path: Path) -> None:
 def test_reading_a_graph_loads_neither_alembic_nor_sqlalchemy(tmp_path: Path) -> None:
     write(tmp_path, **chain("aa01", "bb02"))
     code = (
-        "import sys; from pathlib import Path; from handrail.history import graph, project\n"
+        "import sys; from pathlib import Path; from handrail.history.files import graph, project\n"
         "print(len(list(graph.load(project.find(Path(sys.argv[1]))).walk())))\n"
         "print([name for name in ('alembic', 'sqlalchemy') if name in sys.modules])"
     )
@@ -385,7 +385,7 @@ def test_a_plan_over_several_dependencies_is_the_same_in_every_process(tmp_path:
     bases = {f"base{number}": text(f"aa0{number}") for number in range(6)}
     write(tmp_path, **bases, z=text("zz01", "aa00", depends_on=("aa05", "aa03", "aa01", "aa02", "aa04")))
     code = (
-        "import sys; from pathlib import Path; from handrail.history import graph, project\n"
+        "import sys; from pathlib import Path; from handrail.history.files import graph, project\n"
         "print([r.id for r in graph.load(project.find(Path(sys.argv[1]))).upgrade_path((), 'heads')])"
     )
     plans = {
