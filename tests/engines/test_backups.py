@@ -69,6 +69,8 @@ def test_a_database_is_never_made_where_its_own_is(database_url: str) -> None:
 
 def test_a_database_is_known_by_every_name_of_its_server(postgresql_url: str) -> None:
     own = make_url(postgresql_url)
+    if "host" not in own.query:
+        pytest.skip("needs a server on a socket")
     engine = for_url(own)
     with engine.connect(Purpose.STATE) as conn:
         needs = engine.needs(conn)

@@ -16,8 +16,11 @@ from sqlalchemy import make_url
 from workbench import Workbench
 
 from handrail.engines.base import Purpose, for_url
+from handrail.engines.postgresql.server import Server
 from handrail.model.violation import ViolationKind
 
+#: Since this major a server tells of each text whether it is a number: pg_input_is_valid.
+_TRIES_EACH_SINCE = 16
 _SCENE = """
 op.execute("create table users (id integer primary key, email varchar(50), age integer, code text)")
 op.execute("create table notes (id integer primary key, user_id integer)")
@@ -201,7 +204,11 @@ def test_texts_that_a_table_made_anew_would_turn_into_0_are_counted(lite_bench: 
     assert (counted["violation"], counted["unknown"]) == (None, "")
 
 
-def test_texts_that_are_no_numbers_are_counted_where_the_server_can_try_each(pg_bench: Workbench) -> None:
+def test_texts_that_are_no_numbers_are_counted_where_the_server_can_try_each(
+    pg_bench: Workbench, handrail_postgresql: Server
+) -> None:
+    if handrail_postgresql.major < _TRIES_EACH_SINCE:
+        pytest.skip("needs a newer PostgreSQL")
     set_the_scene(pg_bench, *_ROWS)
     body = 'op.alter_column("users", "code", type_=sa.Integer, postgresql_using="code::integer")'
     (counted,) = reviewed(pg_bench, body)["counted"]
@@ -237,7 +244,9 @@ def test_what_an_index_on_an_expression_or_a_part_of_a_table_refuses_is_counted(
     assert (partial["violation"], partial["unknown"]) == (None, "")
 
 
-def test_names_that_have_to_be_quoted_are_counted_in_their_schema(pg_bench: Workbench) -> None:
+def test_names_that_have_to_be_quoted_are_counted_in_their_schema(
+    pg_bench: Workbench, handrail_postgresql: Server
+) -> None:
     pg_bench.revision("a1", None, "pass")
     pg_bench.run("apply", "--yes")
     pg_bench.execute(
@@ -250,7 +259,8 @@ def test_names_that_have_to_be_quoted_are_counted_in_their_schema(pg_bench: Work
     """
     nulls, casts = reviewed(pg_bench, body)["counted"]
     assert nulls["violation"]["keys"] == ["the key=1"]
-    assert casts["violation"]["keys"] == ["the key=2"]
+    named = ["the key=2"] if handrail_postgresql.major >= _TRIES_EACH_SINCE else []
+    assert casts["violation"]["keys"] == named
 
 
 def test_a_partitioned_table_is_as_large_as_its_partitions(pg_bench: Workbench) -> None:
