@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from handrail.history.env.env_py import EnvPy
     from handrail.history.recording.reading import Read
 
-_NOT_REVIEWED = "not-reviewed"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRequest:
@@ -346,12 +344,8 @@ def _of_suppressions(job: _Job, judged: Marks, facts: RuleFacts) -> Iterator[Fin
 
 
 def _doubtful(findings: tuple[Finding, ...], choice: EngineChoice, told: list[Finding]) -> list[Finding]:
-    """Return what is only said of an engine that the project may not use, and is not told yet: notes.
-
-    Of a statement that another finding says that engine refuses, it is not said too that it was not reviewed.
-    """
+    """Return what is only said of an engine that the project may not use, and is not told yet: notes."""
     known = {(f.rule, f.revision, f.direction, f.place) for f in told}
-    known |= {(_NOT_REVIEWED, f.revision, f.direction, f.place) for f in findings if f.rule != _NOT_REVIEWED}
     return [
         replace(
             finding,

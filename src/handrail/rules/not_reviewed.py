@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from handrail.model.action import Opaque
 from handrail.model.finding import Finding
 from handrail.model.hazards.reversal import is_missing, raises_on_purpose
+from handrail.model.hazards.sqlite_refusal import refusal
 from handrail.model.hazards.surroundings import choices
 from handrail.model.operation import Reading
-from handrail.model.reviewed import ReviewedRevision, ReviewedStep
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
@@ -34,7 +35,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         if step.reading is not Reading.FAILED:
             yield from _one_way(revision, step)
         for statement, action in step.actions():
-            if isinstance(action, Opaque):
+            if isinstance(action, Opaque) and not _refused(statement, facts):
                 yield RULE.at(
                     step,
                     statement,
@@ -61,6 +62,11 @@ def _one_way(revision: ReviewedRevision, step: ReviewedStep) -> Iterator[Finding
             fix="do the same everywhere, and let the application choose by its settings; "
             f"or review both ways by hand and say so: # handrail: ignore[{RULE.name}] what each does",
         )
+
+
+def _refused(statement: ReviewedStatement, facts: RuleFacts) -> bool:
+    """Return whether nothing comes of it, for the server refuses it: told by sqlite-alter-unsupported."""
+    return facts.engine == "sqlite" and refusal(statement.statement.sql) is not None
 
 
 def _told_elsewhere(revision: ReviewedRevision, step: ReviewedStep) -> bool:

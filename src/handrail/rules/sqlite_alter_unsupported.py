@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
+from handrail.model.hazards.sqlite_refusal import refusal
 from handrail.model.operation import Operation, Reading
 from handrail.model.replayed import bare
 from handrail.model.replayed_table import ReplayedTable
@@ -26,13 +27,6 @@ from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
 from handrail.model.verdict import Severity
 
-_REFUSED = re.compile(
-    r"\s*ALTER\s+TABLE\s+(?P<table>\"[^\"]+\"|[\w.]+)\s+(?:ALTER|MODIFY|CHANGE|ADD\s+(?:CONSTRAINT|UNIQUE|PRIMARY|FOREIGN|CHECK)"
-    r"|DROP\s+(?:CONSTRAINT|PRIMARY|FOREIGN)|(?:ADD|DROP)\s+(?:COLUMN\s+)?IF)\b",
-    re.IGNORECASE,
-)
-_ALTERED = re.compile(r"\s*ALTER\s+TABLE\s+(?P<table>\"[^\"]+\"|[\w.]+)\s+(?:ADD|DROP)\b", re.IGNORECASE)
-_CONCURRENTLY = re.compile(r"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b", re.IGNORECASE)
 #: The operations for which Alembic has no statement on SQLite: alembic/ddl/sqlite.py.
 _NEEDS_BATCH = "No support for ALTER"
 
@@ -41,10 +35,11 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     """One finding for each operation that SQLite refuses."""
     for step in revision.steps:
         for statement in step.statements:
-            told, what = _statement(statement.statement.sql)
-            what = what or next((w for around, action in statement.each() if (w := _column(around, action))), "")
+            refused = refusal(statement.statement.sql)
+            columns = (_column(around, action) for around, action in statement.each())
+            what = refused.what if refused else next(filter(None, columns), "")
             if what:
-                table = told["table"].strip('"') if told else "the table"
+                table = (refused and refused.table) or "the table"
                 yield (
                     _finding(step, statement.operation, what, table)
                     if statement.operation
@@ -53,27 +48,6 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if step.reading is Reading.FAILED and _NEEDS_BATCH in step.reason and step.operations:
             last = step.operations[-1]
             yield _finding(step, last, f"{last.name} of {last.table}", last.table or "the table")
-
-
-def _statement(sql: str) -> tuple[re.Match[str] | None, str]:
-    """Return the match that has the table's name, and what SQLite refuses of the statement, '' for nothing."""
-    told = _REFUSED.match(sql)
-    if told:
-        return told, f"an ALTER TABLE of {told['table'].strip(chr(34))}"
-    if _CONCURRENTLY.match(sql):
-        return None, "CREATE INDEX CONCURRENTLY, which is PostgreSQL's"
-    told = _ALTERED.match(sql)
-    if told and _several(sql):
-        return told, f"several changes in one ALTER TABLE of {told['table'].strip(chr(34))}"
-    return None, ""
-
-
-def _several(sql: str) -> bool:
-    """Return whether a comma stands in no quotes and no parentheses."""
-    inner = ""
-    while inner != sql:
-        inner, sql = sql, re.sub(r"'[^']*'|\"[^\"]*\"|\([^()]*\)", "", sql)
-    return "," in sql
 
 
 _WHY = "its ALTER TABLE only renames, and adds and drops plain columns"
