@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from handrail.compat.children import Children, known_children
 from handrail.compat.exercise import Exercise
+from handrail.compat.home import Home, checks
 from handrail.compat.known_schema import of_snapshot
 from handrail.compat.planting import Planter
-from handrail.compat.prediction import Outlook, checks
+from handrail.compat.prediction import Outlook
 from handrail.compat.reach import Reach
 from handrail.compat.rows import Habits, Rows
 from handrail.engines.base import Engine
@@ -53,9 +54,9 @@ class Learnt:
 
     habits: dict[tuple[str, str], Habits] = field(default_factory=dict)
     at_home: dict[tuple[str, str], Habits] = field(default_factory=dict)
-    checks: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    homes: dict[tuple[str, str], Home] = field(default_factory=dict)
     known: dict[tuple[str, str, Habits], tuple[Trial, ...]] = field(default_factory=dict)
-    foretold: dict[tuple[str, str, Habits, frozenset[str]], tuple[Trial, ...]] = field(default_factory=dict)
+    foretold: dict[tuple[str, str, Home], tuple[Trial, ...]] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
 
     def settled(self, version: AppVersion) -> bool:
@@ -176,11 +177,11 @@ class Moment:
         key = (own, self._reach_of(name))
         if key not in learnt.at_home:
             learnt.at_home[key] = self._exercise(table, name, Habits(), children, mapped).at_home()
-        learnt.habits[version.name, name] = learnt.at_home[key]
+        habits = learnt.habits[version.name, name] = learnt.at_home[key]
         live = self._known_schema.tables.get(name)
-        if live is not None and learnt.at_home[key].writable:
-            learnt.checks[version.name, name] = checks(live)
-        return learnt.at_home[key]
+        passed = checks(live) if live is not None and habits.writable else frozenset()
+        learnt.homes[version.name, name] = Home(keys=habits.keys, parents=habits.parents, checks=passed)
+        return habits
 
     def _own(
         self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]
@@ -200,23 +201,19 @@ class Moment:
         habits = learnt.habits.get((version.name, name))
         if habits is None and home:
             habits = self._settled(version, table, mapped)
-        habits = habits or Habits(keys=frozenset({*table.unique, table.primary_key}))
+        own_keys = frozenset({*table.unique, table.primary_key})
+        habits = habits or Habits(keys=own_keys)
         key = (own, reach, habits)
         if key not in learnt.known:
             learnt.known[key] = self._exercise(table, name, habits, children, mapped).trials()
-        passed = learnt.checks.get((version.name, name), frozenset())
-        if (*key, passed) not in learnt.foretold:
-            learnt.foretold[*key, passed] = Outlook(
-                table=table,
-                name=name,
-                schema=self._known_schema,
-                keys=habits.keys,
-                parents=habits.parents,
-                checks=passed,
-                children=children,
-                mapped=mapped,
-            ).trials()
-        return Found(trials=learnt.known[key], foreseen=learnt.foretold[*key, passed])
+        used_to = learnt.homes.get((version.name, name)) or Home(keys=own_keys)
+        told = (own, reach, used_to)
+        if told not in learnt.foretold:
+            outlook = Outlook(
+                table=table, name=name, schema=self._known_schema, home=used_to, children=children, mapped=mapped
+            )
+            learnt.foretold[told] = outlook.trials()
+        return Found(trials=learnt.known[key], foreseen=learnt.foretold[told])
 
     def _parents(self, name: str) -> frozenset[str]:
         live = self._tables.get(name)

@@ -109,13 +109,13 @@ class Exercise:
         together = [column for column in target.c if column.name in there]
         if not together or self._undone(lambda: self._select(together)) is not None:
             together = []
-        apart = [
+        culprits = [
             trial
             for column in target.c
             if column.name not in {each.name for each in together}
             for trial in self._tried(Result.READ_FAILS, partial(self._select, (column,)), column=column.name)
         ]
-        return tuple(apart) or failed
+        return tuple(culprits) or failed
 
     def _select(self, columns: Iterable[sa.ColumnElement[Any]]) -> None:
         target, table = self.target, self.rows.table

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from handrail.compat.board import named
 from handrail.compat.children import known_children
+from handrail.compat.home import Home, home
 from handrail.compat.known_schema import KnownSchema
-from handrail.compat.prediction import Home, Outlook, home
+from handrail.compat.prediction import Outlook
 from handrail.model.contract import AppVersion, ContractTable
 from handrail.model.matrix import Trial
 
@@ -36,9 +37,7 @@ class Foresight:
                 table=table,
                 name=name,
                 schema=schema,
-                keys=used_to.keys,
-                parents=used_to.parents,
-                checks=used_to.checks,
+                home=used_to,
                 children=known_children(version.contract, table, self._name),
                 mapped=mapped,
             ).trials()

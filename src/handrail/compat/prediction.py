@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from handrail.compat.children import Children, seen_to
-from handrail.compat.conditions import Condition, condition
+from handrail.compat.conditions import condition, mentioned, names_of, passes_by_default, satisfiable
+from handrail.compat.home import UNIQUE, Home
 from handrail.compat.known_schema import KnownSchema
 from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec
 from handrail.model.contract import ContractColumn, ContractTable, ContractType, Family, Source
@@ -19,7 +20,6 @@ from handrail.model.matrix import Result, Trial
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import ConstraintKind
 
-Keys = frozenset[tuple[str, ...]]
 #: A result, the column it is about, and why.
 Foreseen = tuple[Result, str, str]
 _DEEPEST = 8
@@ -43,11 +43,6 @@ _SPELLED = {
     "bigserial": "bigint",
     "smallserial": "smallint",
 }
-_WORD = re.compile(r"\w+")
-#: A default that is a constant: a text or a number, and what it is cast to.
-_LITERAL = re.compile(r"\(*(?:'((?:[^']|'')*)'|(-?\d+(?:\.\d+)?))\)*(?:::[\w .\"]+(?:\(\d+(?:,\d+)?\))?)?\)*$")
-_UNIQUE = frozenset({ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY})
-_KEYS = _UNIQUE | {ConstraintKind.FOREIGN_KEY}
 _SIZED = re.compile(r"^([a-z][a-z ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?$")
 _BITS = {"smallint": 16, "integer": 32, "bigint": 64}
 #: Types whose values a planted row can always have.
@@ -73,17 +68,14 @@ _REFUSING: Mapping[Family, frozenset[str]] = {
 class Outlook:
     """One table of a contract on one schema.
 
-    `keys` are the columns that the version knows to be unique, `parents` those that had to name a row of another table
-    where it is at home, `checks` the CHECKs there that its rows pass; `children` are the foreign keys whose rows it
-    sees to, `mapped` the tables of its contract.
+    `home` is what the version is used to, `children` are the foreign keys whose rows it sees to, `mapped` the tables of
+    its contract.
     """
 
     table: ContractTable
     name: str
     schema: KnownSchema
-    keys: Keys = frozenset()
-    parents: Keys = frozenset()
-    checks: frozenset[str] = frozenset()
+    home: Home
     children: Children = frozenset()
     mapped: Mapping[str, ContractTable] = field(default_factory=dict)
 
@@ -153,11 +145,11 @@ class Outlook:
                 yield Result.UNKNOWN, spec.name, "whether the row that its default names is there"
 
     def _keys(self, live: ReplayedTable) -> Iterator[Foreseen]:
-        keys = [(c.columns, "") for c in live.constraints if c.kind in _UNIQUE]
+        keys = [(c.columns, "") for c in live.constraints if c.kind in UNIQUE]
         keys += [((*i.columns, i.where) if i.where else i.columns, i.where) for i in live.indexes if i.unique]
         names = {column.name for column in self.table.columns}
         for columns, where in keys:
-            if any(known and set(known) <= set(columns) for known in self.keys):
+            if any(known and set(known) <= set(columns) for known in self.home.keys):
                 continue
             if where or not columns or not set(columns) <= names:
                 yield Result.UNKNOWN, "", "a key under a condition, or of other columns"
@@ -173,16 +165,16 @@ class Outlook:
 
     def _passed(self, check: str, live: ReplayedTable) -> bool:
         """Whether rows of the version pass a CHECK for certain."""
-        names = _names(live)
+        names = names_of(live)
         mine = {column.name for column in self.table.columns}
         asked = condition(check, names)
-        if check in self.checks and (asked.column in mine if asked else _mentioned(check, names) <= mine):
+        if check in self.home.checks and (asked.column in mine if asked else mentioned(check, names) <= mine):
             return True
         if asked is None or asked.values is None:
             return False
         if asked.column not in mine:
-            return _by_default(live.column(asked.column), asked)
-        used_to = (condition(known, names) for known in self.checks)
+            return passes_by_default(live.column(asked.column), asked)
+        used_to = (condition(known, names) for known in self.home.checks)
         if any(k and k.column == asked.column and k.values and k.values <= asked.values for k in used_to):
             return True
         kind = next(column.type for column in self.table.columns if column.name == asked.column)
@@ -199,7 +191,7 @@ class Outlook:
                 continue
             believed = next((k for k in self.table.foreign_keys if k.columns == key.columns), None)
             parent = self.schema.tables.get(key.referenced_table)
-            if key.referenced_table not in self.mapped and self.table.mapped_of(key.columns) not in self.parents:
+            if key.referenced_table not in self.mapped and self.table.mapped_of(key.columns) not in self.home.parents:
                 yield Result.WRITE_FAILS, key.columns[0], f"it has to name a row of {key.referenced_table}"
             elif believed is not None and believed.table != key.referenced_table.rpartition(".")[2]:
                 yield Result.UNKNOWN, key.columns[0], f"it names {key.referenced_table} by now"
@@ -314,69 +306,3 @@ def _parsed(text: str) -> tuple[str, int | None, int | None]:
         return "", None, None
     base = _SPELLED.get(found[1], found[1])
     return base, int(found[2]) if found[2] else None, int(found[3]) if found[3] else None
-
-
-def satisfiable(table: ReplayedTable) -> bool:
-    """Return whether a row passes all CHECKs of a table for certain: of each there is one for a column, and no key."""
-    names = _names(table)
-    keys = [each.columns for each in (*table.foreign_keys, *table.constraints) if each.kind in _KEYS]
-    bound = {name for columns in keys for name in columns}
-    for each in table.constraints:
-        if each.kind is ConstraintKind.EXCLUDE:
-            return False
-        if each.kind is ConstraintKind.CHECK:
-            asked = condition(str(each.expression), names)
-            column = table.column(asked.column) if asked else None
-            if asked is None or column is None or asked.column in bound:
-                return False
-            if column.default is not None and not _by_default(column, asked):
-                return False
-            bound.add(asked.column)
-    return True
-
-
-def _names(table: ReplayedTable) -> frozenset[str]:
-    return frozenset(column.name for column in table.columns)
-
-
-def _mentioned(check: str, names: frozenset[str]) -> frozenset[str]:
-    return names.intersection(_WORD.findall(check))
-
-
-def _by_default(column: ColumnSpec | None, asked: Condition) -> bool:
-    """Whether a row that says nothing of the column passes: NULL does, and so does a constant of the list."""
-    if column is None or column.default is UNKNOWN or asked.values is None:
-        return False
-    if column.default is None:
-        return column.nullable is True
-    literal = _LITERAL.match(str(column.default))
-    return literal is not None and (literal[1] or literal[2]).replace("''", "'") in asked.values
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Home:
-    """What a version is used to with one table: keys, columns that name other rows, and CHECKs that its rows pass."""
-
-    keys: Keys
-    parents: Keys = frozenset()
-    checks: frozenset[str] = frozenset()
-
-
-def home(schema: KnownSchema, table: ContractTable, name: str) -> Home:
-    """Return what a version is used to on the schema that it was written for."""
-    live = schema.tables.get(name)
-    own = {*table.unique, table.primary_key}
-    if live is None:
-        return Home(keys=frozenset(own))
-    own |= {c.columns for c in live.constraints if c.kind in _UNIQUE}
-    own |= {(*i.columns, i.where) if i.where else i.columns for i in live.indexes if i.unique}
-    parents = frozenset(key.columns for key in live.foreign_keys)
-    bound = {name for columns in (table.primary_key, *parents) for name in columns}
-    asked = {each: condition(each, _names(live)) for each in checks(live)}
-    passed = frozenset(each for each, found in asked.items() if found and found.column not in bound)
-    return Home(keys=frozenset(own), parents=parents, checks=passed)
-
-
-def checks(table: ReplayedTable) -> frozenset[str]:
-    """Return the CHECKs of a table, in the server's words or the revision's."""
-    return frozenset(str(each.expression) for each in table.constraints if each.kind is ConstraintKind.CHECK)
