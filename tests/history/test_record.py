@@ -7,6 +7,7 @@ from projects import Written, write
 
 from handrail.engines.base import for_url
 from handrail.history.env.env_py import capture
+from handrail.history.recording import performing
 from handrail.history.recording.record import record
 from handrail.history.recording.task import Basis
 from handrail.model.operation import Operation, Origin, Reading, RecordedRevision, StatementKind
@@ -240,6 +241,20 @@ def test_one_bad_revision_is_failed_with_the_reason_and_the_others_are_read(
     assert sent(last, Origin.ALEMBIC) == [
         "UPDATE alembic_version SET version_num='0003' WHERE alembic_version.version_num = '0002'"
     ]
+
+
+@pytest.mark.parametrize("place", ["create_engine", "Recorder"], ids=["before it is ready", "at a revision"])
+def test_a_bug_of_ours_in_the_reading_process_is_told_with_its_traceback(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object, **_named: object) -> None:
+        raise KeyError("what went wrong")
+
+    monkeypatch.setattr(performing, place, broken)
+    written = write(tmp_path)
+    written.revision("pass")
+    with pytest.raises(RuntimeError, match=r"(?s)own code.*performing.py.*in broken.*what went wrong"):
+        recorded(written)
 
 
 def test_a_file_whose_import_fails_is_one_failed_reading(tmp_path: Path) -> None:

@@ -9,19 +9,22 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NoReturn
 
 MEMORY_BYTES = 8 << 30
 
-#: How a child ends when our own code fails in it; the project's own exits are values and never get here.
+#: How a child ends when our own code fails in it; the project's own exits are values and never get here. Before it, the
+#: traceback is told in a line that begins so; others are JSON.
 _BUG = 70
+_TRACEBACK = b"\0"
 
 _exit = os._exit  # the fence replaces it
 
 
 class Ended(Exception):
-    """Why the child has come to an end before its line; `ours` is whether our own code failed in it."""
+    """Why the child has come to an end before its line; `ours` is whether our own code failed in it: the traceback."""
 
     def __init__(self, reason: str, *, ours: bool = False) -> None:
         super().__init__(reason)
@@ -31,7 +34,7 @@ class Ended(Exception):
 def lines(work: Callable[[], Iterable[bytes]], limit_s: float) -> Generator[bytes, None, None]:
     """Yield what `work` yields in the child, a line each; whoever has enough closes this, and the child is ended.
 
-    The first line says that the child is ready, and is not passed on; each one after it may take `limit_s` seconds of
+    An empty line says that the child is ready, and is not passed on; each one after it may take `limit_s` seconds of
     wall time. Raises Ended after the last.
     """
     receiving, sending = os.pipe()
@@ -43,9 +46,14 @@ def lines(work: Callable[[], Iterable[bytes]], limit_s: float) -> Generator[byte
     gc.unfreeze()
     os.close(sending)
     status: int | None = None
+    bug = b""
     try:
         with os.fdopen(receiving, "rb", buffering=0) as pipe:
-            yield from _lines(pipe.fileno(), limit_s)
+            for line in _lines(pipe.fileno(), limit_s):
+                if line.startswith(_TRACEBACK):
+                    bug = line
+                elif line:
+                    yield line
         _, status = os.waitpid(child, 0)
     except TimeoutError as exc:
         raise Ended(f"it did not come to an end within {limit_s:g} s") from exc
@@ -53,7 +61,7 @@ def lines(work: Callable[[], Iterable[bytes]], limit_s: float) -> Generator[byte
         if status is None:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-    raise _reason(status, limit_s)
+    raise _reason(status, limit_s, bug)
 
 
 def allow(limit_s: float) -> None:
@@ -70,12 +78,26 @@ def _run(work: Callable[[], Iterable[bytes]], sending: int) -> NoReturn:
     try:
         _silence()
         for line in work():
-            rest = line + b"\n"
-            while rest:
-                rest = rest[os.write(sending, rest) :]
+            _send(sending, line)
         status = 0
+    except BaseException as exc:
+        _send(sending, _TRACEBACK + _traced(exc).encode().replace(b"\n", _TRACEBACK))
+        raise
     finally:
         _exit(status)
+
+
+def _traced(exc: BaseException) -> str:
+    """Return the traceback without source lines: no file can be opened in the cell."""
+    frames = traceback.walk_tb(exc.__traceback__)
+    places = [f'  File "{f.f_code.co_filename}", line {line}, in {f.f_code.co_name}' for f, line in frames]
+    return "\n".join((*places, f"{type(exc).__name__}: {exc}"))
+
+
+def _send(sending: int, line: bytes) -> None:
+    rest = line + b"\n"
+    while rest:
+        rest = rest[os.write(sending, rest) :]
 
 
 def _silence() -> None:
@@ -87,7 +109,7 @@ def _silence() -> None:
 
 
 def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
-    """Yield each line but the first as it comes, until the writer ends. Raises TimeoutError where one takes longer."""
+    """Yield each line as it comes, until the writer ends. Raises TimeoutError where any but the first takes longer."""
     pending = b""
     deadline: float | None = None
     while select.select([pipe], [], [], None if deadline is None else max(0.0, deadline - time.monotonic()))[0]:
@@ -95,15 +117,15 @@ def _lines(pipe: int, limit_s: float) -> Iterator[bytes]:
         if not chunk:
             return
         *whole, pending = (pending + chunk).split(b"\n")
-        yield from whole[deadline is None :]
+        yield from whole
         if whole:
             deadline = time.monotonic() + limit_s
     raise TimeoutError
 
 
-def _reason(status: int, limit_s: float) -> Ended:
+def _reason(status: int, limit_s: float, bug: bytes) -> Ended:
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _BUG:
-        return Ended("", ours=True)
+        return Ended(bug.replace(_TRACEBACK, b"\n").decode(errors="replace"), ours=True)
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if number == signal.SIGXCPU:
         return Ended(f"it used more than {limit_s:g} s of CPU time")

@@ -106,7 +106,8 @@ class Record:
     def _failed(self, key: Key, ended: child.Ended) -> RecordedRevision:
         revision, direction = key
         if ended.ours:
-            raise RuntimeError(f"reading {direction.value}() of {revision} failed in Handrail's own code") from ended
+            bug = f"reading {direction.value}() of {revision} failed in Handrail's own code:{ended}"
+            raise RuntimeError(bug) from ended
         self.steady = False
         import_module(_PERFORMING)  # the next child need not load it again
         return RecordedRevision(
