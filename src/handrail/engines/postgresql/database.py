@@ -11,6 +11,7 @@ from handrail.engines.archives import Backups
 from handrail.engines.base import Actions, Activity, Catalog, Cause, Effects, Locks, Purpose, Rows, Sandbox, Statements
 from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
+from handrail.engines.loading import loaded
 from handrail.engines.postgresql import (
     activity,
     catalog,
@@ -74,6 +75,11 @@ class PostgreSQL:
     sequences: Sequences = sequences
     ground: Ground = ground
     trials: Trials = trials
+    actions: Actions = loaded("handrail.engines.postgresql.actions")
+    rows: Rows = loaded("handrail.engines.postgresql.rows")
+    sizes: Sizes = loaded("handrail.engines.postgresql.sizes")
+    violations: Violations = loaded("handrail.engines.postgresql.violations")
+    dependants: Dependants = loaded("handrail.engines.postgresql.dependants")
 
     def __init__(self, url: URL, session: SessionSettings = NOTHING_SETTLED) -> None:
         self.url = url
@@ -82,36 +88,6 @@ class PostgreSQL:
     def settled(self, session: SessionSettings) -> PostgreSQL:
         """Return an engine for the same database whose sessions all start with those settings."""
         return PostgreSQL(self.url, session)
-
-    @property
-    def actions(self) -> Actions:
-        """What reads statements as actions."""
-        actions: Actions = import_module("handrail.engines.postgresql.actions")
-        return actions
-
-    @property
-    def rows(self) -> Rows:
-        """What counts and prints rows."""
-        rows: Rows = import_module("handrail.engines.postgresql.rows")
-        return rows
-
-    @property
-    def sizes(self) -> Sizes:
-        """What tells how large tables are."""
-        sizes: Sizes = import_module("handrail.engines.postgresql.sizes")
-        return sizes
-
-    @property
-    def violations(self) -> Violations:
-        """What finds rows that break what a statement demands."""
-        violations: Violations = import_module("handrail.engines.postgresql.violations")
-        return violations
-
-    @property
-    def dependants(self) -> Dependants:
-        """What tells which objects depend on one."""
-        dependants: Dependants = import_module("handrail.engines.postgresql.dependants")
-        return dependants
 
     @property
     def backups(self) -> Backups:

@@ -27,6 +27,7 @@ from handrail.engines.base import (
 from handrail.engines.explanation import explained
 from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
+from handrail.engines.loading import loaded
 from handrail.engines.sqlite import (
     activity,
     catalog,
@@ -86,6 +87,10 @@ class SQLite:
     sequences: Sequences = sequences
     ground: Ground = ground
     trials: Trials = trials
+    actions: Actions = loaded("handrail.engines.sqlite.actions")
+    sizes: Sizes = loaded("handrail.engines.sqlite.sizes")
+    violations: Violations = loaded("handrail.engines.sqlite.violations")
+    dependants: Dependants = loaded("handrail.engines.sqlite.dependants")
 
     def __init__(self, url: URL) -> None:
         self.url = url
@@ -93,30 +98,6 @@ class SQLite:
     def settled(self, session: SessionSettings) -> SQLite:  # noqa: ARG002 - the Protocol's shape
         """Return this engine: SQLite knows no settings of that kind."""
         return self
-
-    @property
-    def actions(self) -> Actions:
-        """What reads statements as actions."""
-        actions: Actions = import_module("handrail.engines.sqlite.actions")
-        return actions
-
-    @property
-    def sizes(self) -> Sizes:
-        """What tells how large tables are."""
-        sizes: Sizes = import_module("handrail.engines.sqlite.sizes")
-        return sizes
-
-    @property
-    def violations(self) -> Violations:
-        """What finds rows that break what a statement demands."""
-        violations: Violations = import_module("handrail.engines.sqlite.violations")
-        return violations
-
-    @property
-    def dependants(self) -> Dependants:
-        """What tells which objects depend on one."""
-        dependants: Dependants = import_module("handrail.engines.sqlite.dependants")
-        return dependants
 
     @property
     def backups(self) -> Backups:
