@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from sqlalchemy import Connection
 
 from handrail.host.partial import Partial
-from handrail.model.backup import Estimate, Program
+from handrail.model.backup import Extent, Program
 from handrail.model.grants import Owner
 from handrail.model.needs import Needs
 from handrail.model.particular import Particular
@@ -45,7 +45,7 @@ class Backups(Protocol):
 
     suffix: str
 
-    def estimate(self, conn: Connection) -> Estimate:
+    def estimate(self, conn: Connection) -> Extent:
         """Return what a backup will read and whom it will keep waiting. No table is scanned."""
 
     def dump(self, file: Partial, *, compress: int, lock_wait: timedelta, run: str) -> AbstractContextManager[Dump]:

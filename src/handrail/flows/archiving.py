@@ -22,7 +22,7 @@ from handrail.host.partial import Partial
 from handrail.host.secrets import mask
 from handrail.host.signals import at_once
 from handrail.journal import backups
-from handrail.model.backup import SCHEMA, Estimate, Forecast, Image, Manifest, Method, Program
+from handrail.model.backup import SCHEMA, Extent, Forecast, Image, Manifest, Method, Program
 from handrail.model.plan import Plan
 from handrail.model.run import BackupMade, BackupProgressed, BackupStarted
 from handrail.model.target import Target
@@ -105,7 +105,7 @@ def _new_id(ports: Ports) -> str:
     return backups.new_id(ports.environment.name, stamp, secrets.token_hex(3))
 
 
-def forecast(estimate: Estimate, place: Path, policy: BackupPolicy, last: Manifest | None) -> Forecast:
+def forecast(estimate: Extent, place: Path, policy: BackupPolicy, last: Manifest | None) -> Forecast:
     """Return what a backup will take: by the last one of the environment, else the worst that can be.
 
     A database that has grown manifold since is not like the one of then: an empty one has megabytes of catalogues,

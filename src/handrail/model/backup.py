@@ -25,7 +25,7 @@ class Method(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Extent:
     """What a backup will read. `xmin_age` is how many transactions old the oldest snapshot is, None without such ages.
 
     `others_wait` says whom the backup keeps waiting while it runs, '' for nobody.
@@ -44,7 +44,7 @@ class Forecast:
     same environment, None where there is none.
     """
 
-    estimate: Estimate
+    estimate: Extent
     needed_bytes: int
     free_bytes: int
     expected_s: float | None

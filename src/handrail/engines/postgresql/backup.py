@@ -22,7 +22,7 @@ from handrail.errors import BackupUnproved, TargetRefused, Unreachable
 from handrail.host.partial import Partial
 from handrail.host.programs import Running, running
 from handrail.host.secrets import mask
-from handrail.model.backup import Estimate, Program
+from handrail.model.backup import Extent, Program
 from handrail.model.grants import Owner
 from handrail.model.needs import Needs
 from handrail.model.particular import Particular
@@ -151,10 +151,10 @@ class PostgresqlBackups:
         self._url = url
         self._sessions = sessions
 
-    def estimate(self, conn: Connection) -> Estimate:
+    def estimate(self, conn: Connection) -> Extent:
         """Return the size of the database and the age of the oldest snapshot that the server keeps rows for."""
         size, xmin_age = conn.execute(_ESTIMATE).one()
-        return Estimate(database_bytes=size, xmin_age=xmin_age or 0)
+        return Extent(database_bytes=size, xmin_age=xmin_age or 0)
 
     @contextmanager
     def dump(self, file: Partial, *, compress: int, lock_wait: timedelta, run: str) -> Iterator[PgDump]:

@@ -20,7 +20,7 @@ from handrail.engines.sqlite.session import connect as connect_to
 from handrail.engines.sqlite.session import connected_file, driver_of, file_of
 from handrail.errors import BackupUnproved, TargetRefused
 from handrail.host.partial import Partial, partial
-from handrail.model.backup import Estimate, Program
+from handrail.model.backup import Extent, Program
 from handrail.model.needs import Needs
 from handrail.model.particular import Particular
 
@@ -76,12 +76,12 @@ class SqliteBackups:
     def __init__(self, url: URL) -> None:
         self._url = url
 
-    def estimate(self, conn: Connection) -> Estimate:
+    def estimate(self, conn: Connection) -> Extent:
         """Return the size of the file with its write-ahead log, and whether writers have to wait."""
         file = connected_file(conn)
         pieces = (file, Path(f"{file}-wal"))
         wal = conn.execute(_JOURNAL_MODE).scalar_one() == _WAL
-        return Estimate(
+        return Extent(
             database_bytes=sum(piece.stat().st_size for piece in pieces if piece.exists()),
             others_wait="" if wal else "writers wait until it is copied, because the file is not in WAL mode",
         )

@@ -60,7 +60,23 @@ class _Silence:
         """Know none."""
 
 
-class NullCursor:
+class _Nowhere:
+    """What leads nowhere: it can be entered and closed, and what a driver's own has beyond the DBAPI does nothing."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return _nothing(name)
+
+
+class NullCursor(_Nowhere):
     """A cursor whose results are those of empty tables; the ORM gets keys for new rows, or it would not go on."""
 
     rowcount = 0
@@ -108,23 +124,11 @@ class NullCursor:
         """Return the rows, mostly none."""
         return self.fetchall()
 
-    def close(self) -> None:
-        """Close nothing."""
-
     def __iter__(self) -> Iterator[tuple[object, ...]]:
         return iter(self.fetchall())
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_exc: object) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        return _nothing(name)
-
-
-class NullConnection:
+class NullConnection(_Nowhere):
     """A DBAPI connection to nowhere. What a driver's connection has beyond the DBAPI does nothing and returns None."""
 
     isolation_level: object = ""  # the sqlite3 driver's own attribute
@@ -170,18 +174,6 @@ class NullConnection:
 
     def rollback(self) -> None:
         """Roll back nothing."""
-
-    def close(self) -> None:
-        """Close nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        return _nothing(name)
 
 
 class NullDBAPI:
