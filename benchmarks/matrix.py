@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy import make_url
 from stopwatch import BIN, Cost, run
 
-from handrail.engines.postgresql.sandbox import fresh_database, open_for_tests
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database, open_for_tests
+from handrail.engines.postgresql.servers.server import Server
 from handrail.history.env.contracts import contract
 
 ENV_PY = """

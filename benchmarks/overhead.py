@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stopwatch import BIN, Cost, Table, run
 
-from handrail.engines.postgresql.sandbox import fresh_database, open_for_tests
+from handrail.engines.postgresql.servers.sandbox import fresh_database, open_for_tests
 
 FIRST = "r0000"
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine
 from stopwatch import Table, call
 
 from handrail.engines.base import Engine, Purpose, for_url
-from handrail.engines.postgresql.sandbox import fresh_database, open_for_tests
+from handrail.engines.postgresql.servers.sandbox import fresh_database, open_for_tests
 
 COLUMNS = """
 create table players (

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, MetaData, create_engine, make_url
 from stopwatch import Table, call, run
 
 from handrail.engines.base import Purpose, for_url
-from handrail.engines.postgresql.binaries import find
-from handrail.engines.postgresql.sandbox import fresh_database, open_for_tests
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.binaries import find
+from handrail.engines.postgresql.servers.sandbox import fresh_database, open_for_tests
+from handrail.engines.postgresql.servers.server import Server
 from handrail.model.schema import diff
 
 # Ten columns, an identity, a foreign key, a check, an enum, a generated column, two indexes, a comment; every tenth

@@ -40,8 +40,14 @@ def run(command: list[str], *, cwd: Path | None = None, env: Mapping[str, str] |
         process.returncode = os.waitstatus_to_exitcode(status)
     wall_s = time.perf_counter() - began
     if process.returncode != 0 and not (process.returncode == 1 and ends and ends.encode() in said):
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode(errors='replace')}")
+        last_words = said.decode(errors="replace")[-2000:]
+        sys.exit(f"{' '.join(command[:8])} ended with {process.returncode}:\n{last_words}")
     return Cost(cpu_s=usage.ru_utime + usage.ru_stime, wall_s=wall_s)
+
+
+def together(*costs: Cost) -> Cost:
+    """Return what commands took that ran one after the other."""
+    return Cost(cpu_s=sum(cost.cpu_s for cost in costs), wall_s=sum(cost.wall_s for cost in costs))
 
 
 def call(function: Callable[[], object]) -> Cost:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.server import Server
 from handrail.host.process import die_with_parent
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from htstatus import (
     Example,
 )
 
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 
 #: The newest revision on which an older release can do all that it could; beyond, a column or a type is another.
 LAST_SURVIVED = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from htstatus import SHIPPED, SOURCE, Example
 
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 
 #: Written by reasoning from the table of the releases in the example's README, never from what `compat` says.
 _EXPECTED = json.loads((SOURCE / "expected-matrix.json").read_text())

@@ -158,7 +158,7 @@ def place(engine: str, request: pytest.FixtureRequest, name: str, file: str) -> 
 @pytest.fixture(scope="module")
 def shared_postgresql_url(handrail_postgresql: object) -> Iterator[str]:
     """One database for all examples; each has a schema of its own in it."""
-    from handrail.engines.postgresql.sandbox import fresh_database  # noqa: PLC0415 - only where it is used
+    from handrail.engines.postgresql.servers.sandbox import fresh_database  # noqa: PLC0415 - only where it is used
 
     with fresh_database(handrail_postgresql) as url:  # type: ignore[arg-type]  # the plugin's own server
         yield url

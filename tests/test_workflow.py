@@ -28,8 +28,8 @@ from document import blocks
 from htstatus import DEADLINE_S, HEAD, SOURCE, V2, Example
 from sqlalchemy import make_url
 
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 
 PAGE = SOURCE / "docs" / "workflow.md"
 #: Of the document as it was given: the example is made to fit it, never the other way round.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from psycopg.errors import DuplicateDatabase
 
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.server import join_or_start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.server import join_or_start
 
 FOLDER = Path(__file__).parent / ".handrail" / "postgres"
 

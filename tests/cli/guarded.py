@@ -9,7 +9,7 @@ from refusal import CANARY
 from sqlalchemy import URL, make_url
 
 from handrail.engines.base import Purpose, for_url
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.server import Server
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,6 +138,8 @@ def test_the_workflow_stays_the_same_when_revisions_come(project: Path, capsys: 
     assert "left as it is" not in _init(project, capsys).err
     workflow = (project / ".github" / "workflows" / "migrations.yml").read_text()
     assert "DATABASE_URL: postgresql+psycopg://" in workflow
+    server = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"  # of a major that nothing else here is of
+    assert f"HANDRAIL_SANDBOX_URL: {server}" in workflow
     assert "- run: pip install -e ." in workflow
     assert "- run: handrail rollback base -e development --yes" in workflow
 

@@ -14,8 +14,8 @@ from refusal import refusal, told
 from sqlalchemy import make_url
 from workbench import Workbench
 
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.server import Server, start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.server import Server, start
 from handrail.host.kept_folder import kept_folder
 from handrail.host.process import server_account
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from sqlalchemy import make_url
 
 from handrail.engines.archives import Dump
 from handrail.engines.base import Engine, Purpose, for_url
-from handrail.engines.postgresql import binaries, clients
-from handrail.errors import BackupUnproved, TargetRefused
+from handrail.engines.postgresql import clients
+from handrail.engines.postgresql.servers import binaries
+from handrail.errors import BackupUnproved, TargetRefused, Unreachable
 from handrail.host.partial import Partial, abandoned, partial
 from handrail.model.session import SessionSettings
 
@@ -62,9 +64,9 @@ def test_a_database_is_never_made_where_its_own_is(database_url: str) -> None:
     engine = for_url(database_url)
     with engine.connect(Purpose.STATE) as conn:
         conn.exec_driver_sql("create table t (id integer primary key)")
-        needs = engine.needs(conn)
+        needs, target = engine.needs(conn), engine.target(conn)
     with pytest.raises(TargetRefused, match="never restored over the database it was made of"):
-        engine.backups.create(engine.backups.named(database_url), needs)
+        engine.backups.create(engine.backups.named(database_url), needs, target)
 
 
 def test_a_database_is_known_by_every_name_of_its_server(postgresql_url: str) -> None:
@@ -73,13 +75,13 @@ def test_a_database_is_known_by_every_name_of_its_server(postgresql_url: str) ->
         pytest.skip("needs a server on a socket")
     engine = for_url(own)
     with engine.connect(Purpose.STATE) as conn:
-        needs = engine.needs(conn)
+        needs, target = engine.needs(conn), engine.target(conn)
         conn.exec_driver_sql("drop schema public cascade")  # so that it is empty, and its name alone protects it
     with tempfile.TemporaryDirectory() as short:
         alias = Path(short) / "s"
         alias.symlink_to(str(own.query["host"]))
         with pytest.raises(TargetRefused, match="never restored over the database it was made of"):
-            engine.backups.create(for_url(own.update_query_dict({"host": str(alias)})), needs)
+            engine.backups.create(for_url(own.update_query_dict({"host": str(alias)})), needs, target)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +98,22 @@ def test_a_database_without_tables_is_not_empty_for_that(postgresql_url: str, so
         conn.exec_driver_sql(something)
         needs = engine.needs(conn)
     elsewhere = for_url(make_url(postgresql_url).set(database="postgres"))
+    with elsewhere.connect(Purpose.READ) as conn:
+        target = elsewhere.target(conn)
     with pytest.raises(TargetRefused, match="is not empty"):
-        elsewhere.backups.create(engine, needs)
+        elsewhere.backups.create(engine, needs, target)
+
+
+def test_no_database_is_made_on_a_server_that_is_too_old_for_the_archive(postgresql_url: str) -> None:
+    engine = for_url(postgresql_url)
+    with engine.connect(Purpose.STATE) as conn:
+        needs, target = engine.needs(conn), engine.target(conn)
+    newer = replace(target, server_major=target.server_major + 1, database_oid="1")
+    for name in (target.database, "not_there"):
+        with pytest.raises(TargetRefused, match="cannot hold this backup"):
+            engine.backups.create(engine.backups.named(name), needs, newer)
+    with pytest.raises(Unreachable), engine.backups.named("not_there").connect(Purpose.READ):
+        pass
 
 
 def test_a_pg_dump_that_is_older_than_the_server_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,7 @@ def test_every_kind_of_thing_tells_who_may_do_what(admin: Connection, role: str)
         ("view v", PUBLIC): ("SELECT",),
         ("function f(a integer, b text)", role): ("EXECUTE",),
         ("type mood", PUBLIC): ("USAGE",),
+        ("language plpgsql", PUBLIC): ("USAGE",),
         (f"what {creator} creates in app (r)", role): ("SELECT",),
         ("schema public", PUBLIC): found["schema public", PUBLIC],
     }

@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from handrail.engines.base import Purpose, for_url
-from handrail.engines.postgresql.binaries import candidates, find, find_any
 from handrail.engines.postgresql.needs import demands_tls
-from handrail.engines.postgresql.sandbox import PostgresqlSandbox, open_sandbox
-from handrail.engines.postgresql.server import Server, given, start
+from handrail.engines.postgresql.servers.binaries import candidates, find, find_any
+from handrail.engines.postgresql.servers.sandbox import PostgresqlSandbox, open_sandbox
+from handrail.engines.postgresql.servers.server import Server, given, start
 from handrail.errors import SandboxUnavailable
 from handrail.model.needs import Collation, Extension, Locale, Membership, Needs, Role
 

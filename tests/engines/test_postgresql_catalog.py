@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Connection
 
 from handrail.engines.base import Engine, Purpose, for_url
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 from handrail.model.schema import diff
 
 SCHEMA = """

@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url, is_opening
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server, start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server, start
 from handrail.errors import HandrailError, Unreachable
 
 CANARY = "k4n%ri@e:n/vo gel"
@@ -78,6 +78,16 @@ def test_each_purpose_has_its_driver(drivername: str, migrates_on: str, engine: 
         with project.connect(purpose) as conn:
             assert conn.dialect.driver == driver
             assert conn.exec_driver_sql("select 1").scalar_one() == 1
+
+
+@pytest.mark.parametrize("drivername", ["postgresql+asyncpg", "postgresql+psycopg2"])
+def test_a_percent_sign_means_what_it_means_on_the_projects_driver(drivername: str, engine: Engine) -> None:
+    with for_url(engine.url.set(drivername=drivername)).connect(Purpose.MIGRATE) as conn:
+        shown = "select format('%I.%I', 'a', 'b')" if drivername.endswith("asyncpg") else "select 'a.b'"
+        assert conn.exec_driver_sql(shown).scalar_one() == "a.b"
+        assert conn.execute(text("select '100%' || :unit"), {"unit": "!"}).scalar_one() == "100%!"
+        plain = {"no_parameters": True}
+        assert conn.exec_driver_sql("select '7%'", execution_options=plain).scalar_one() == "7%"
 
 
 def test_what_only_an_async_driver_understands_is_left_out(engine: Engine) -> None:

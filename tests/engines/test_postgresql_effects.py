@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection
 
 from handrail.engines.base import Engine, Purpose, for_url
-from handrail.engines.postgresql.lock_modes import MODES
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
+from handrail.engines.postgresql.sql.lock_modes import MODES
 from handrail.model.effect import Blocks, Cost
 from handrail.model.verdict import Confidence
 
@@ -34,6 +34,8 @@ create policy own on users using (true);
 create table parted (id integer, part integer) partition by list (part);
 create table part_2 (id integer, part integer);
 create table part_3 partition of parted for values in (3);
+create index parted_id on only parted (id);
+create index part_3_id on part_3 (id);
 create table parent (id integer);
 create table child (id integer);
 create rule all_rows as on insert to users do also nothing;
@@ -93,6 +95,7 @@ STATEMENTS = (
     "alter table users enable trigger all",
     "alter table child inherit parent",
     "alter table parted attach partition part_2 for values in (2)",
+    "alter index parted_id attach partition part_3_id",
     "alter table parted detach partition part_3",
     "create index users_email on users (email)",
     "create unique index users_email on users (email)",

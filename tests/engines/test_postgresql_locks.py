@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 from handrail.model.effect import Blocks, Cost, Effect
 
 DEADLINE_S = 20

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
-from handrail.engines.postgresql.binaries import find
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.binaries import find
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 from handrail.model.rows import TablePrint, differences
 
 GROUND = (

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection
 
 from handrail.engines.base import Engine, Landed, Purpose, for_url
-from handrail.engines.postgresql.functions import ACTING, OF_EXTENSIONS, VOLATILE, pure
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
-from handrail.engines.postgresql.syntax import find
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
+from handrail.engines.postgresql.sql.functions import ACTING, OF_EXTENSIONS, VOLATILE, pure
+from handrail.engines.postgresql.sql.syntax import find
 from handrail.model.operation import StatementKind
 
 #: The server whose functions the lists are of.

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from handrail.engines.base import Engine, Purpose, for_url
 from handrail.engines.bucketing import BUCKETS
-from handrail.engines.postgresql.sandbox import fresh_database
+from handrail.engines.postgresql.servers.sandbox import fresh_database
 from handrail.model.rows import RowDifference, TablePrint, differences
 
 ROWS = 3000

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 import handrail
 from handrail.engines.base import Purpose
-from handrail.engines.postgresql.binaries import Binaries, find, find_any, stage
-from handrail.engines.postgresql.sandbox import VARIABLE, open_for_tests, open_sandbox
-from handrail.engines.postgresql.server import Server, join_or_start, start
+from handrail.engines.postgresql.servers.binaries import Binaries, find, find_any, stage
+from handrail.engines.postgresql.servers.sandbox import VARIABLE, open_for_tests, open_sandbox
+from handrail.engines.postgresql.servers.server import Server, join_or_start, start
 from handrail.errors import SandboxUnavailable
 from handrail.host import scratch
 from handrail.host.kept_folder import kept_folder
@@ -40,9 +40,9 @@ PRELUDE = """
 import os, signal, sys, threading
 from contextlib import ExitStack
 from pathlib import Path
-from handrail.engines.postgresql.binaries import find
-from handrail.engines.postgresql.sandbox import open_for_tests
-from handrail.engines.postgresql.server import join_or_start, start
+from handrail.engines.postgresql.servers.binaries import find
+from handrail.engines.postgresql.servers.sandbox import open_for_tests
+from handrail.engines.postgresql.servers.server import join_or_start, start
 import psycopg
 
 def ask(server, statement):

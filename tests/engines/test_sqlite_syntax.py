@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handrail.engines.base import Engine, Landed, Purpose, for_url
-from handrail.engines.sqlite import effects, statements
-from handrail.engines.sqlite.definition import read_table
-from handrail.engines.sqlite.syntax import canonical, hide_literals, tokens
+from handrail.engines.sqlite.sql import effects, statements
+from handrail.engines.sqlite.sql.definition import read_table
+from handrail.engines.sqlite.sql.syntax import canonical, hide_literals, tokens
 from handrail.model.effect import Blocks, Cost
 from handrail.model.operation import StatementKind
 from handrail.model.schema import ConstraintKind

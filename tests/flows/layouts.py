@@ -132,6 +132,13 @@ def pyproject(root: Path, url: str) -> Site:
     return Site(root, root / "alembic" / "versions")
 
 
+def several_databases(root: Path) -> Site:
+    """`alembic init -t multidb`, which Handrail does not drive."""
+    root.mkdir()
+    _init(root / "alembic", root / "alembic.ini", "multidb")
+    return Site(root, root / "alembic" / "versions")
+
+
 def asynchronous(root: Path, url: str) -> Site:
     """`alembic init -t async`; the variable in an application's settings module, read by env.py."""
     root.mkdir()

@@ -17,7 +17,7 @@ from load import DEADLINE_S, connect, holding, until
 from sqlalchemy import make_url
 from workbench import Workbench
 
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +93,8 @@ def test_a_full_disk_leaves_nothing(bench: Workbench) -> None:
     assert done.returncode == 9, done.stderr
     assert "Traceback" not in done.stderr
     assert "nothing was touched" in done.stderr
+    assert "make room" in done.stderr
+    assert "GRANT" not in done.stderr
     assert listed(bench) == []
     assert left_behind(bench) == []
 

@@ -9,7 +9,7 @@ from archives import filled, listed
 from load import holding, until
 from workbench import Workbench
 
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.server import Server
 from handrail.flows import apply
 from handrail.flows.apply import ApplyRequest
 from handrail.flows.ports import project_ports, target_ports

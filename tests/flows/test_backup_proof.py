@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from archives import created, dumped_until, edited, filled, folder, killed_after, listed
+from every_kind import EVERY_KIND
 from load import connect, until
 from workbench import Workbench
 
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.server import Server
 
 NOT_COMPRESSED = "backup = { compress = 0 }"
 
@@ -102,6 +104,16 @@ def test_a_dump_with_one_value_edited_is_refused_naming_table_key_and_column(pg_
     assert "players.skill where id=1999" in refused(pg_bench)
 
 
+def test_a_row_with_another_key_is_told_once(pg_bench: Workbench) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    filled(pg_bench).execute("create table wide (id int primary key, a int, b int, c int)")
+    pg_bench.execute("insert into wide values (11, 1, 2, 3), (12, 4, 5, 6)")
+    made = created(pg_bench)
+    edited(pg_bench, made, lambda content: content.replace(b"11\t1\t2\t3", b"17\t1\t2\t3"))
+    told = refused(pg_bench).partition("why: ")[2].partition("\n")[0].split("; ")
+    assert len(told) == len(set(told))
+
+
 def test_a_dump_in_which_a_grant_is_another_one_is_refused_naming_role_and_table(pg_bench: Workbench) -> None:
     pg_bench.settings(NOT_COMPRESSED)
     filled(pg_bench)
@@ -123,6 +135,21 @@ def test_a_sqlite_archive_with_one_value_edited_is_refused_naming_table_key_and_
     name = _name_of(lite_bench, 700)
     edited(lite_bench, made, lambda content: content.replace(name, name[:-1] + (b"0" if name[-1:] != b"0" else b"1")))
     assert "players.name where id=700" in refused(lite_bench)
+
+
+def test_a_sqlite_archive_with_another_schema_is_refused_naming_what_is_another_one(lite_bench: Workbench) -> None:
+    filled(lite_bench)
+    lite_bench.execute("create index by_skill on players (skill)")
+    made = created(lite_bench)
+    archive = folder(lite_bench) / made["archive"]
+    with closing(sqlite3.connect(archive)) as conn:
+        conn.execute("drop index by_skill")
+        conn.execute("create view seniors as select 1")
+        conn.commit()
+    edited(lite_bench, made, lambda content: content)
+    said = refused(lite_bench)
+    assert "index players.by_skill is missing" in said
+    assert "view seniors was not there" in said
 
 
 def test_a_sqlite_archive_that_was_cut_is_refused(lite_bench: Workbench) -> None:
@@ -219,6 +246,24 @@ def test_where_no_sandbox_fits_the_backup_is_not_proved_and_the_way_out_is_named
     monkeypatch.undo()
 
 
+def test_an_archive_is_not_blamed_for_a_sandbox_without_room(lite_bench: Workbench, tmp_path: Path) -> None:
+    made = created(filled(lite_bench, 40_000))
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=False).returncode != 0:
+        pytest.skip("needs root")
+    try:
+        done = lite_bench.run("backup", "verify", env={"TMPDIR": str(small)})
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert done.returncode == 9
+    assert f"backup {made['id']} could not be proved" in done.stderr
+    assert "name a folder with more room by TMPDIR" in done.stderr
+    assert f"remove the reason, then: handrail backup verify {made['id']} -e main" in done.stderr
+    assert listed(lite_bench)[0]["proof"]["verdict"] == "unknown"
+    assert verified(lite_bench).returncode == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "garbage",
@@ -239,6 +284,35 @@ def test_a_manifest_that_cannot_be_read_is_listed_as_such_and_never_used(lite_be
     assert newest.returncode == 9
     assert f"backup {made['id']} cannot be used" in newest.stderr
     assert "none" not in newest.stderr
+
+
+@pytest.mark.parametrize("lost", ["manifest", "archive"])
+def test_an_older_backup_never_stands_in_for_the_latest(lite_bench: Workbench, lost: str) -> None:
+    older = created(filled(lite_bench))
+    newest = created(lite_bench)
+    if lost == "manifest":
+        (folder(lite_bench) / f"{newest['id']}.json").write_bytes(b"{")
+    else:
+        (folder(lite_bench) / newest["archive"]).unlink()
+    for command in (("verify", "latest"), ("restore", "latest", "--into", "other.db")):
+        done = lite_bench.run("backup", *command)
+        assert done.returncode == 9, done.stdout
+        assert f"backup {newest['id']} cannot be used" in done.stderr
+        assert f"name an older one: {older['id']}" in done.stderr
+    assert lite_bench.run("backup", "verify", older["id"]).returncode == 0
+
+
+def test_an_older_manifest_is_not_held_against_a_copy_for_what_it_did_not_look_at(pg_bench: Workbench) -> None:
+    filled(pg_bench).execute("comment on schema public is 'ours'")
+    made = created(pg_bench)
+    manifest = folder(pg_bench) / f"{made['id']}.json"
+    told = json.loads(manifest.read_text())
+    image = told["image"]
+    del image["kinds"]
+    image["grants"] = [grant for grant in image["grants"] if not grant["on"].startswith("language ")]
+    image["particulars"] = [one for one in image["particulars"] if not one["of"].startswith("comment on schema ")]
+    manifest.write_text(json.dumps(told))
+    assert verified(pg_bench).returncode == 0
 
 
 def test_a_manifest_cannot_name_a_file_elsewhere(lite_bench: Workbench) -> None:
@@ -280,6 +354,14 @@ def test_what_no_schema_and_no_equality_shows_is_proved_too(
     assert told in refused(pg_bench)
 
 
+def test_a_dump_with_another_schema_is_refused_naming_what_is_another_one(pg_bench: Workbench) -> None:
+    pg_bench.settings(NOT_COMPRESSED)
+    filled(pg_bench).execute("create function f() returns int language sql as 'select 10 + 1'")
+    made = created(pg_bench)
+    edited(pg_bench, made, lambda content: content.replace(b"select 10 + 1", b"select 10 + 2"))
+    assert "the schema is another one than the database had: function f() is another one" in refused(pg_bench)
+
+
 @pytest.fixture
 def owner(pg_bench: Workbench) -> Iterator[str]:
     """A role that owns the players."""
@@ -294,6 +376,11 @@ def test_a_dump_that_gives_a_table_to_somebody_else_is_refused(pg_bench: Workben
     made = created(pg_bench)
     edited(pg_bench, made, lambda content: content.replace(owner.encode(), owner[::-1].encode()))
     assert f"the archive does not give table players to its owner {owner}" in refused(pg_bench)
+
+
+def test_a_database_that_holds_one_thing_of_each_kind_is_proved(pg_bench: Workbench) -> None:
+    pg_bench.execute(*EVERY_KIND)
+    assert created(pg_bench)["proof"]["verdict"] == "pass"
 
 
 def test_what_is_not_compared_is_told(pg_bench: Workbench) -> None:

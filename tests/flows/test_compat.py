@@ -243,6 +243,47 @@ def test_a_window_that_a_later_revision_closes_is_shown_with_both_ends(pg_bench:
 
 
 @pytest.mark.slow
+def test_of_a_range_nothing_else_is_exercised_but_what_fails_at_its_edges(pg_bench: Workbench) -> None:
+    bench = versioned(pg_bench)
+    bench.revision("aaa2", "aaa1", 'op.alter_column("users", "nick", nullable=False)')
+    bench.revision("aaa3", "aaa2", 'op.add_column("marks", sa.Column("note", sa.Text))')
+    bench.revision("aaa4", "aaa3", 'op.create_table("notes", sa.Column("id", sa.Integer))')
+    bench.revision("aaa5", "aaa4", 'op.alter_column("users", "nick", nullable=True)')
+    bench.revision("aaa6", "aaa5", 'op.add_column("marks", sa.Column("more", sa.Text))')
+    whole, part = matrix(bench), matrix(bench, "--revisions", "aaa3:aaa4")
+    assert cells(part) == cells(whole)[2:4] == ["minimal insert fails"] * 2
+    for revision in ("aaa3", "aaa4"):
+        assert trouble(part, revision) == trouble(whole, revision)
+        assert (trouble(part, revision)["since"], trouble(part, revision)["healed_by"]) == ("aaa2", "aaa5")
+    assert part["matrix"]["exercised"] < whole["matrix"]["exercised"], "marks is nobody's question"
+    kept = matrix(bench, "--since")
+    assert [row["cells"] for row in kept["matrix"]["rows"]] == [row["cells"] for row in whole["matrix"]["rows"]]
+
+
+@pytest.mark.slow
+def test_each_column_that_may_be_left_empty_no_longer_is_told_with_its_own_operation(pg_bench: Workbench) -> None:
+    optional = _MODELS.replace("other_id: Mapped[int]", "other_id: Mapped[int | None]\n    more_id: Mapped[int | None]")
+    first = _FIRST.replace(
+        'sa.Column("other_id", sa.Integer, nullable=False)',
+        'sa.Column("other_id", sa.Integer), sa.Column("more_id", sa.Integer)',
+    )
+    bench = versioned(pg_bench, optional, first)
+    tighten = 'op.alter_column("marks", "{}", nullable=False)'
+    bench.revision("aaa2", "aaa1", "\n".join(map(tighten.format, ("other_id", "more_id"))))
+    bench.revision("aaa3", "aaa2", 'op.alter_column("marks", "other_id", nullable=True)')
+    found = matrix(bench)
+    told = [row["cells"][0]["troubles"] for row in found["matrix"]["rows"]]
+    assert [
+        (t["trial"]["result"], t["trial"]["column"], t["operation"].partition(" at ")[0], t["since"], t["healed_by"])
+        for t in told[1]
+    ] == [
+        ("minimal insert fails", "more_id", "alter_column marks.more_id", "aaa2", ""),
+        ("minimal insert fails", "other_id", "alter_column marks.other_id", "aaa2", "aaa3"),
+    ]
+    assert [(t["trial"]["column"], t["since"]) for t in told[2]] == [("more_id", "aaa2")]
+
+
+@pytest.mark.slow
 def test_only_what_a_revision_touches_is_exercised_again(pg_bench: Workbench) -> None:
     bench = versioned(pg_bench)
     once = matrix(bench)["matrix"]["exercised"]

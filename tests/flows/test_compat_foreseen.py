@@ -180,3 +180,20 @@ def test_without_a_server_the_matrix_is_predicted_and_says_so(pg_bench: Workbenc
     fallen = bench.run("compat", env=nowhere)
     assert "predicted, nothing was executed: no sandbox" in fallen.stdout
     assert fallen.returncode == 1
+
+
+@pytest.mark.slow
+def test_where_branches_meet_neither_undoes_what_the_other_has_made_of_a_table(pg_bench: Workbench) -> None:
+    bench = pg_bench
+    bench.revision("r0", None, "\n".join(f"op.execute({sql.format(p='')!r})" for sql in (USERS[1], ITEMS[1])))
+    bench.revision("r1", "r0", 'op.drop_column("users", "nick")')
+    bench.revision("r2", "r0", 'op.drop_table("items")\nop.add_column("users", sa.Column("age", sa.Integer))')
+    merge = bench.revision("r3", "r1", "pass")
+    merge.write_text(merge.read_text().replace("down_revision = 'r1'", "down_revision = ('r1', 'r2')"))
+    (bench.root / "app.py").write_text("\n".join((HEAD, USERS[0], ITEMS[0])).format(p="", P=""))
+    assert bench.run("versions", "register", "v1", "--models", "app:Base", "--at", "r0").returncode == 0
+    found = json.loads(bench.run("compat", "--static", "--format", "json").stdout)["matrix"]
+    missing = [{t["trial"]["table"] for t in row["cells"][0]["troubles"]} for row in found["rows"]]
+    assert missing[0] == set()
+    assert missing[1] in ({"users"}, {"items"})
+    assert missing[2:] == [{"users", "items"}] * 2

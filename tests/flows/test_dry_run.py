@@ -16,9 +16,9 @@ import pytest
 from load import connect
 from workbench import Workbench
 
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server, start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server, start
 
 _CREATE = """
 op.create_table(

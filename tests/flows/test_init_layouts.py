@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from layouts import LAYOUTS, Site
+from layouts import LAYOUTS, Site, several_databases
 
 
 def _ok(done: subprocess.CompletedProcess[str]) -> str:
@@ -66,8 +66,8 @@ def test_models_and_url_are_found_without_connecting_and_no_password_is_copied(l
     inis = {"plain": "ini:alembic.ini", "pyproject": "ini:alembic.ini", "subfolder": "ini:backend/db/alembic.ini"}
     assert environments == {
         "development": {"url": inis.get(layout, f"env:{variable}")},
-        "staging": {"url": f"env:{variable}"},
-        "production": {"url": f"env:{variable}", "protected": True},
+        "staging": {"url": f"env:{variable}", "requires": ["backup-proved"]},
+        "production": {"url": f"env:{variable}", "protected": True, "requires": ["backup-proved"]},
     }
     assert not [name for name, text in site.files().items() if b"c4nary" in text and not name.endswith("alembic.ini")]
 
@@ -110,15 +110,31 @@ def test_the_scripts_do_what_the_runbook_calls_them_for(
 
 
 @pytest.mark.slow
-def test_what_the_workflow_runs_succeeds_on_the_project(tmp_path: Path, sqlite_url: str) -> None:
-    site = LAYOUTS["plain"](tmp_path / "project", sqlite_url)
+def test_what_the_workflow_runs_succeeds_on_the_project(tmp_path: Path, database_url: str) -> None:
+    site = LAYOUTS["plain"](tmp_path / "project", database_url)
     (site.root / ".github").mkdir()
     (site.versions / "aaa1_create_users.py").write_text(
-        (LAYOUTS["several_locations"](tmp_path / "other", sqlite_url).versions / "aaa1_create_users.py").read_text()
+        (LAYOUTS["several_locations"](tmp_path / "other", database_url).versions / "aaa1_create_users.py").read_text()
     )
     _ok(site.run("init", "--yes"))
     workflow = (site.root / ".github" / "workflows" / "migrations.yml").read_text()
     runs = [line.partition("run: ")[2].split() for line in workflow.splitlines() if "run: handrail" in line]
     assert [words[1] for words in runs] == ["history", "apply", "rollback", "apply"]
     for words in runs:
-        _ok(site.run(*words[1:]))
+        _ok(site.run(*words[1:], env={"DATABASE_URL": database_url}))
+
+
+def test_staging_and_production_back_up_without_being_told(tmp_path: Path, sqlite_url: str) -> None:
+    site = LAYOUTS["flask"](tmp_path / "project", sqlite_url)
+    _ok(site.run("init", "--yes"))
+    _ok(site.run("new", "-m", "create_users"))
+    _ok(site.run("apply", "-e", "staging", "--yes"))
+    assert [one["proof"]["verdict"] for one in site.json("backup", "list", "-e", "staging")["backups"]] == ["pass"]
+    settings = _settings(site)["environments"]
+    assert settings["production"] == {"url": "env:DATABASE_URL", "protected": True, "requires": ["backup-proved"]}
+
+
+def test_a_project_of_several_databases_is_told_that_it_is_not_driven(tmp_path: Path) -> None:
+    site = several_databases(tmp_path / "project")
+    told = _ok(site.run("init", "--yes"))
+    assert "env.py migrates several databases (engine1, engine2), which Handrail does not drive yet" in told

@@ -16,9 +16,9 @@ from sqlalchemy import make_url
 from workbench import Workbench
 
 from handrail.engines.base import Purpose, for_url
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server, start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server, start
 
 READER_STAYS_S = 20.0
 STALL_MS = 250.0

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from workbench import Workbench
 
 from handrail.compat.query_sources import in_log, in_sql, numbered, without_literals
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.server import start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.server import start
 
 _FIRST = """
 op.create_table(

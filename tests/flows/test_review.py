@@ -385,3 +385,11 @@ def test_a_missing_header_is_a_note_until_the_project_has_settings(project: Proj
     (project.root / "handrail.toml").write_text(settings)
     [after] = of(project.review(), "hdr-missing")
     assert (before.severity, after.severity) == (Severity.NOTE, Severity.WARNING)
+
+
+def test_a_missing_header_is_a_warning_once_a_revision_below_has_one(project: Project) -> None:
+    project.revision("a1", _USERS)
+    project.revision("a2", _INDEX, parent="a1", title="T.\n\nImpact: users.\nRisk: Low.\n")
+    project.revision("a3", "op.drop_index('ix_users_email')", parent="a2")
+    found = of(project.review(), "hdr-missing")
+    assert [(f.revision, f.severity) for f in found] == [("a1", Severity.NOTE), ("a3", Severity.WARNING)]

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from workbench import Workbench
 
 from handrail.engines.base import Purpose, for_url
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.server import Server
 from handrail.model.violation import ViolationKind
 
 #: Since this major a server tells of each text whether it is a number: pg_input_is_valid.

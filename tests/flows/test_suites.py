@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 from workbench import Workbench
 
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.server import start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.server import start
 
 DEADLINE_S = 30.0
 _MODELS = """

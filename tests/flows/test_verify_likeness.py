@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from workbench import Workbench
 
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server, given
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server, given
 
 SECOND = os.environ.get("HANDRAIL_TEST_POSTGRESQL_URL")
 

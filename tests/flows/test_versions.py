@@ -118,6 +118,31 @@ def test_a_retired_version_is_judged_no_longer(project: Workbench) -> None:
     assert "did you mean 'v1'?" in unknown.stderr
 
 
+def test_a_view_that_is_mapped_in_other_metadata_is_known_by_the_relationship_that_leads_there(
+    lite_bench: Workbench,
+) -> None:
+    models = """
+    from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table
+    from sqlalchemy.orm import DeclarativeBase, registry, relationship
+    class Base(DeclarativeBase): ...
+    view = Table("summary", MetaData(), Column("team_id", Integer, primary_key=True), Column("members", Integer))
+    unknown = Table("unknown", MetaData(), Column("id", Integer, primary_key=True))
+    class Summary: ...
+    class Unknown: ...
+    registry().map_imperatively(Summary, view)
+    registry().map_imperatively(Unknown, unknown)
+    class Team(Base):
+        __tablename__ = "teams"
+        id = Column(Integer, primary_key=True)
+        summary = relationship(Summary, primaryjoin=lambda: Team.id == view.c.team_id, foreign_keys=view.c.team_id)
+    """
+    lite_bench.revision("aaa1", None, "pass")
+    (lite_bench.root / "app.py").write_text(dedent(models))
+    assert lite_bench.run("versions", "register", "v1", "--models", "app:Base").returncode == 0
+    shown = json.loads(lite_bench.run("versions", "show", "v1", "--format", "json").stdout)
+    assert [table["name"] for table in shown["contract"]["tables"]] == ["summary", "teams"]
+
+
 def test_what_versions_know_beside_columns_differs_too(lite_bench: Workbench) -> None:
     models = """
     from sqlalchemy import *

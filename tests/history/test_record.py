@@ -288,6 +288,14 @@ def test_a_batch_on_postgresql_is_its_operations_each_with_its_statement(tmp_pat
         (1, "CREATE INDEX ix_y ON app.t (y)"),
         (2, "ALTER TABLE app.t DROP COLUMN z"),
     ]
+    places = [(s.place, reading.operations[n].place) for n, s in enumerate(reading.statements[:3])]
+    assert [
+        (of_statement == of_operation, of_statement and of_statement.line) for of_statement, of_operation in places
+    ] == [
+        (True, 13),
+        (True, 14),
+        (True, 15),
+    ]
 
 
 def test_a_batch_recreate_on_sqlite_says_that_it_needs_the_live_table(tmp_path: Path) -> None:

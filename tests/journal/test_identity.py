@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import make_url
 from workbench import Workbench
 
-from handrail.engines.postgresql.sandbox import fresh_database
-from handrail.engines.postgresql.server import Server
+from handrail.engines.postgresql.servers.sandbox import fresh_database
+from handrail.engines.postgresql.servers.server import Server
 
 _USERS = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True))'
 

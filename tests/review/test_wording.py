@@ -38,3 +38,25 @@ def test_a_constraint_dropped_without_its_name_is_given_the_one_that_upgrade_gav
         'batch.drop_constraint("fk_matches_home_id")'
         in one("lite: Drop a key that has no name", "fail-unnamed-constraint").fix
     )
+
+
+def test_an_update_of_all_rows_is_given_back_range_by_range() -> None:
+    told = one("backfills: Lower the names of users", "data-unbatched-update").fix
+    assert '"UPDATE users SET name = lower(name) WHERE id >= :a AND id < :b"' in told
+    built = one("backfills: Activate all users through a table construct", "data-unbatched-update").fix
+    assert "SET status='active' WHERE id >= :a" in built
+
+
+def test_a_count_of_what_does_not_fit_is_a_query_that_runs() -> None:
+    told = one("data: Shrink the goals of players", "data-narrow-type").fix
+    assert "SELECT count(*) FROM players WHERE goals NOT BETWEEN -2147483648 AND 2147483647" in told
+
+
+def test_an_empty_downgrade_is_given_the_lines_that_undo_the_upgrade() -> None:
+    told = one("inverses: Add a motto and never take it back", "sym-downgrade-empty").fix
+    assert 'in downgrade():\nop.drop_column("teams", "motto")\n' in told
+
+
+def test_the_table_to_write_into_a_revision_is_that_of_the_model_it_imports() -> None:
+    told = one("backfills: Fill slugs with the models of the application", "fail-model-import").fix
+    assert told.endswith('user = sa.table("user", sa.column("id"), ...)')

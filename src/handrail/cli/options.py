@@ -17,7 +17,7 @@ from handrail.errors import UsageRefused
 from handrail.host.secrets import mask
 
 if TYPE_CHECKING:
-    from handrail.flows.running import DryRun, Outcome
+    from handrail.flows.run.running import DryRun, Outcome
     from handrail.model.plan import Plan
     from handrail.model.run import Judgement
 

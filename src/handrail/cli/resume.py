@@ -10,8 +10,8 @@ from handrail.cli import manual, options
 from handrail.cli.terminal import Terminal
 from handrail.errors import Exit
 from handrail.flows import resume as flow
-from handrail.flows.halfway import Settlement
 from handrail.flows.ports import project_ports, target_ports
+from handrail.flows.standing.halfway import Settlement
 from handrail.reports import json, text
 
 

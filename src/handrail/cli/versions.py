@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from handrail.cli import manual, options
-from handrail.flows import observing
 from handrail.flows import versions as flow
+from handrail.flows.matrix import observing
 from handrail.flows.ports import project_ports, target_ports
 from handrail.flows.versions import RegisterRequest
 from handrail.model.contract import AppVersion

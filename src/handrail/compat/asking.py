@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import StatementError
 
 from handrail.compat import query_sources
-from handrail.compat.attempt import message, undone
+from handrail.compat.attempt import Attempts, message
 from handrail.engines.base import Engine
 from handrail.model.query import FailingQuery, Query
 from handrail.model.revision import Revision
@@ -34,9 +34,10 @@ class Asking:
         if revision.id not in self.revisions:
             return
         messages = {}
+        attempts = Attempts(conn)
         with engine.trials.trying(conn):
             for place, query in enumerate(self.queries):
-                refused = undone(conn, partial(engine.plans.plan, conn, query.text, query.parameters))
+                refused = attempts.undone(partial(engine.plans.plan, conn, query.text, query.parameters))
                 if isinstance(refused, StatementError):
                     messages[place] = message(refused)
         self._seen.append(Refused(revision=revision, messages=messages))
@@ -87,9 +88,10 @@ class Pinpointing:
             if not possible:
                 self._blind.add(revision.id)
                 return
+            attempts = Attempts(conn)
             for place in places:
                 query = self.queries[place]
-                refused = undone(conn, partial(engine.plans.plan, conn, query.text, query.parameters))
+                refused = attempts.undone(partial(engine.plans.plan, conn, query.text, query.parameters))
                 if not isinstance(refused, StatementError):
                     self._found.pop((revision.id, place), None)
                 else:

@@ -77,7 +77,8 @@ class Board:
 
     A version is exercised from the revision on that it was registered at, with `everywhere` at all of them: what it is
     used to has to be in `learnt` then, from a replay before. What is in `kept`, by version and revision, is not
-    exercised again; `unfinished` are the versions of which not everything is.
+    exercised again; `unfinished` are the versions of which not everything is. Versions are exercised at the revisions
+    `wanted`, None for all; at others only with what is in `tables`, by version.
     """
 
     versions: tuple[AppVersion, ...]
@@ -88,6 +89,8 @@ class Board:
     learnt: Learnt = field(default_factory=Learnt)
     kept: Mapping[tuple[str, str], Found] = field(default_factory=dict)
     unfinished: frozenset[str] = frozenset()
+    wanted: frozenset[str] | None = None
+    tables: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _seen: list[Seen] = field(default_factory=list)
 
     def sent(self, engine: Engine, conn: Connection, revision: Revision, sql: str) -> None:
@@ -96,14 +99,15 @@ class Board:
     def after(self, engine: Engine, conn: Connection, revision: Revision, heads: tuple[str, ...]) -> None:
         """Exercise what can occur at this revision."""
         applied = self.applied(heads)
-        there = [v for v in self.versions if self.everywhere or applied.issuperset(v.revisions)]
-        if not there:
-            return
-        home = [v for v in there if applied.issuperset(v.revisions)]
+        home = [v for v in self.versions if applied.issuperset(v.revisions)]
+        met = self.versions if self.everywhere else home
+        whole = self.wanted is None or revision.id in self.wanted
+        there = [v for v in met if whole or v.name in self.tables]
         found: dict[str, tuple[Found, ...]] = {
             v.name: (self.kept[v.name, revision.id],) for v in there if (v.name, revision.id) in self.kept
         }
-        unsettled = [v for v in home if v.name in found and v.name in self.unfinished and not self.learnt.settled(v)]
+        elsewhere = [v for v in home if v.name in found or v not in there]
+        unsettled = [v for v in elsewhere if v.name in self.unfinished and not self.learnt.settled(v)]
         if len(found) == len(there) and not unsettled:
             self._note(revision, found, 0)
             return
@@ -118,10 +122,15 @@ class Board:
             )
             for version in unsettled:
                 moment.settle(version)
-            found |= {v.name: tuple(moment.found(v, home=v in home)) for v in there if v.name not in found}
+            for version in there:
+                if version.name not in found:
+                    only = frozenset() if whole else self.tables[version.name]
+                    found[version.name] = tuple(moment.found(version, home=version in home, only=only))
         self._note(revision, found, moment.exercised)
 
     def _note(self, revision: Revision, found: Mapping[str, tuple[Found, ...]], exercised: int) -> None:
+        if not found:
+            return
         self._seen.append(
             Seen(
                 revision=revision,

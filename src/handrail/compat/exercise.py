@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from handrail.compat.attempt import Failure, Swallowed, message, undone
+from handrail.compat.attempt import Failure, Swallowed, message
 from handrail.compat.children import Children, seen_to
-from handrail.compat.planting import CannotPlant, apart, lightweight, settled
+from handrail.compat.planting import CannotPlant, PlantCarefully, lightweight, settled
 from handrail.compat.rows import Habits, Rows, UniqueKey, unique_keys, unique_sets
 from handrail.compat.values import candidates, value
 from handrail.engines.base import Cause
-from handrail.model.contract import Source
+from handrail.model.contract import ContractColumn, Source
 from handrail.model.matrix import Result, Trial
 from handrail.model.schema import Constraint, Table
 
@@ -39,6 +39,7 @@ class Exercise:
     known_children: Children = frozenset()
     acting: Callable[[], AbstractContextManager[None]] = nullcontext
     denial_counts: bool = False
+    _lives: bool = field(default=False, init=False)
 
     @cached_property
     def target(self) -> sa.TableClause:
@@ -47,7 +48,7 @@ class Exercise:
 
     def at_home(self) -> Habits:
         """Return what the version is used to, found out on the schema that it was written for."""
-        self._prepare()
+        self.rows.ready()
         live, table = self.rows.live, self.rows.table
         known = Habits(
             keys=frozenset(unique_keys(live)) | {*table.unique, table.primary_key},
@@ -62,11 +63,10 @@ class Exercise:
         chosen = dict(values)
         free = frozenset(values) - self.rows.key_columns()
         insert = self._insert
-        writable = settled(self.conn, live, chosen, free, lambda: insert(chosen))
+        writable = settled(self.rows.planter.attempts, live, chosen, free, lambda: insert(chosen))
         changed = tuple((name, chosen[name]) for name in chosen if chosen[name] != values[name])
         self._use(known, values=changed, writable=writable)
-        every = [*self.rows.furthest().items(), *self.rows.choices()]
-        refused = frozenset((name, str(each)) for name, each in every if self._refused({name: each}))
+        refused = frozenset((name, str(each)) for name, each in self._refused_of(self._extremes()))
         self._use(self.rows.habits, refused=refused, read_only=live is None and self._refused({}))
         self._use(self.rows.habits, sealed=self._sealed())
         self._use(self.rows.habits, lasting=self._withheld(lambda: self._delete(self._inserted())))
@@ -77,7 +77,7 @@ class Exercise:
         read = self._reads()
         if read or self.rows.habits.read_only:
             return read
-        self._prepare()
+        self.rows.ready()
         found: list[Trial] = []
         for step in (self._writes, self._minimal, self._deletes):
             try:
@@ -88,13 +88,6 @@ class Exercise:
 
     def _use(self, habits: Habits, **more: Any) -> None:
         self.rows = replace(self.rows, habits=replace(habits, **more))
-
-    def _prepare(self) -> None:
-        """Plant the parents that rows may share, outside of any savepoint: once for all tables of this schema."""
-        for place, key in apart(self.rows.foreign_keys()):
-            if key.referenced_table != self.rows.name:
-                with suppress(CannotPlant):  # whoever needs it says so
-                    self.rows.planter.parent(key, {}, place=place)
 
     def _reads(self) -> tuple[Trial, ...]:
         """SELECT every mapped column; where that fails each by itself, so that every culprit is named.
@@ -128,11 +121,13 @@ class Exercise:
         self._send(query)
 
     def _writes(self) -> Iterator[Trial]:
-        failed = tuple(self._tried(Result.WRITE_FAILS, lambda: self._insert_and_update(self.rows.row({}))))
-        yield from failed
-        if failed and self._unwritable:
-            return
-        yield from self._tried(Result.READ_FAILS, self._read_back)
+        self._lives = not isinstance(self._undone(self._live), Failure)
+        if not self._lives:
+            failed = tuple(self._tried(Result.WRITE_FAILS, lambda: self._insert_and_update(self.rows.row({}))))
+            yield from failed
+            if failed and self._unwritable:
+                return
+            yield from self._tried(Result.READ_FAILS, self._read_back)
         far = self.rows.furthest()
         if far and self._refused(far):
             for name, most in far.items():
@@ -143,19 +138,44 @@ class Exercise:
             if not self._known(key):
                 yield from self._equal(key)
 
+    def _extremes(self) -> list[tuple[str, Any]]:
+        """Return each value of a column that a schema may be too narrow for."""
+        return [*self.rows.furthest().items(), *self.rows.choices()]
+
+    def _refused_of(self, values: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Return those that are refused, each in a row of its own; all are written together first."""
+        if not isinstance(self._together(values), Failure):
+            return []
+        return [(name, each) for name, each in values if self._refused({name: each})]
+
     def _each_choice(self) -> Iterator[Trial]:
         """Write each value of the columns that have only a few: all together first, each by itself where one fails."""
-        choices = [(name, self._writing({name: each})) for name, each in self.rows.choices()]
-        if isinstance(self._undone(lambda: [write() for _, write in choices]), Failure):
-            for name, write in choices:
-                yield from self._tried(Result.WRITE_FAILS, write, column=name)
+        choices = list(self.rows.choices())
+        if isinstance(self._together(choices), Failure):
+            for name, each in choices:
+                yield from self._tried(Result.WRITE_FAILS, self._writing({name: each}), column=name)
+
+    def _together(self, values: Iterable[tuple[str, Any]]) -> object:
+        """Write each of the values in a row of its own, in one attempt."""
+        return self._undone(lambda: [self._writing({name: each})() for name, each in values])
+
+    def _live(self) -> None:
+        """Write a row, read it back and change it, in one attempt: mostly all of it works."""
+        if not self.rows.table.primary_key:
+            self._insert(self.rows.row({}))
+            return
+        stored = self._inserted()
+        self._found(stored)
+        self._update(stored, self.rows.other())
 
     def _read_back(self) -> None:
-        """SELECT a row that the version wrote itself, and make of it what its mapper makes."""
-        key = self.rows.table.primary_key
-        if not key:
-            return
-        query = sa.select(self.target).where(*self._same(self._inserted()))
+        """SELECT a row that the version wrote itself."""
+        if self.rows.table.primary_key:
+            self._found(self._inserted())
+
+    def _found(self, stored: Mapping[str, Any]) -> None:
+        """SELECT that row, and make of it what the version's mapper makes."""
+        query = sa.select(self.target).where(*self._same(stored))
         try:
             self._send(query).all()
         except (TypeError, ValueError, LookupError, ArithmeticError) as exc:  # of the result processors of its types
@@ -190,14 +210,26 @@ class Exercise:
         return found[:_MOST_CONDITIONS]
 
     def _minimal(self) -> Iterator[Trial]:
-        def least() -> None:
-            columns = self.rows.table.minimal()
-            empty = {c.name: None for c in columns if c.nullable and c.given_by is Source.NOTHING}
-            plain = {c.name: c.python_default for c in columns if c.python_default is not None}
-            row = self.rows.row({**empty, **plain})
-            self._insert({c.name: row[c.name] for c in columns})
+        """INSERT the minimum; where that fails leave each column empty by itself, so that every culprit is named."""
+        live, tried = self.rows.live, partial(self._tried, Result.MINIMAL_INSERT_FAILS)
+        failed = tuple(tried(self._least))
+        refusing = {column.name for column in live.columns if not column.nullable} if failed and live else set()
+        empty = frozenset(c.name for c in self.rows.table.minimal() if _left_empty(c) and c.name in refusing)
+        others = failed
+        if empty:
+            with suppress(CannotPlant):  # what cannot be filled cannot be told apart
+                others = tuple(tried(partial(self._least, empty)))
+        yield from others
+        for name in () if others else sorted(empty):
+            yield from tried(partial(self._least, empty - {name}), column=name)
 
-        yield from self._tried(Result.MINIMAL_INSERT_FAILS, least)
+    def _least(self, filled: frozenset[str] = frozenset()) -> None:
+        """INSERT what is sent when only the required attributes are set, and those `filled`."""
+        columns = self.rows.table.minimal()
+        empty = {c.name: None for c in columns if _left_empty(c) and c.name not in filled}
+        plain = {c.name: c.python_default for c in columns if c.python_default is not None}
+        row = self.rows.row({**empty, **plain})
+        self._insert({c.name: row[c.name] for c in columns})
 
     def _deletes(self) -> Iterator[Trial]:
         if not self.rows.table.primary_key or self.rows.habits.lasting:
@@ -208,6 +240,7 @@ class Exercise:
         if not unseen:
             yield from self._unless_unwritable(lambda: self._delete(self._inserted()))
         for child, key in unseen:
+            self.rows.planter.ready(child, but=self.rows.name)
             yield from self._unless_unwritable(self._deleting(child, key))
 
     def _deleting(self, child: Table, key: Constraint) -> Callable[[], None]:
@@ -235,6 +268,8 @@ class Exercise:
     @cached_property
     def _unwritable(self) -> bool:
         """Whether no row can be made at all; asked when the values that pass the CHECKs are known."""
+        if self._lives:
+            return False
         return isinstance(self._undone(self._inserted), Failure) if self.rows.table.primary_key else self._refused({})
 
     def _inserted(self) -> Mapping[str, Any]:
@@ -304,8 +339,9 @@ class Exercise:
         self._insert({name: second[name] if name in known else first[name] for name in first})
 
     def _undone(self, code: Callable[[], object]) -> object:
-        with self.rows.planter.tentative():
-            return undone(self.conn, code)
+        while True:
+            with self.rows.planter.tentative(), suppress(PlantCarefully):
+                return self.rows.planter.attempts.undone(code)
 
     def _tried(
         self, result: Result, code: Callable[[], object], *, column: str = "", lenient: bool = False
@@ -320,3 +356,8 @@ class Exercise:
         if cause is Cause.DENIED and not self.denial_counts:
             result = Result.UNKNOWN
         yield Trial(result=result, table=self.rows.name, column=column, message=message(done))
+
+
+def _left_empty(column: ContractColumn) -> bool:
+    """Return whether the version's mapper sends NULL where nobody gives the column a value."""
+    return column.nullable and column.given_by is Source.NOTHING

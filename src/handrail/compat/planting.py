@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from handrail.compat.attempt import Failure, kept, message, undone
+from handrail.compat.attempt import FAILURES, Attempts, Failure, message
 from handrail.compat.bound_type import Verbatim
 from handrail.compat.values import candidates, written
 from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, Table
@@ -18,6 +19,8 @@ from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, 
 _DEEPEST = 12
 _VERBATIM = Verbatim()
 _ROUNDS = 12
+#: Whose parent is planted before there is any attempt.
+FIRST_OWN = -1
 Key = tuple[str, tuple[tuple[str, str], ...], int, int]
 
 
@@ -25,18 +28,28 @@ class CannotPlant(Exception):
     """A row that others need could not be made; the message says which and why."""
 
 
+class PlantCarefully(Exception):
+    """A row was refused in the middle of an attempt, which has to begin again: the planter knows better then."""
+
+
 class Planter:
-    """Plants rows in one transaction; parents that are to be no particular ones are planted once."""
+    """Plants rows in one transaction; parents that are to be no particular ones are planted once.
+
+    What is taken back anyway is planted without a savepoint, until a table has refused a row: PlantCarefully.
+    """
 
     def __init__(self, conn: Connection, snapshot: Snapshot) -> None:
         self.conn = conn
+        self.attempts = Attempts(conn)
         self._tables = {table.name: table for table in snapshot.tables}
         types = [thing for thing in snapshot.objects if thing.kind in {"enum", "domain"}]
         # A column's type is named with its schema, the type itself without that of the search_path.
         self._objects = {name: t for t in types for name in (t.name, t.name.rpartition(".")[2])}
         self._parents: dict[Key, Mapping[str, Any]] = {}
         self._targets: dict[str, sa.TableClause] = {}
+        self._refusing: set[str] = set()
         self._depth = 0
+        self._rows = 0
         self.numbers = count(1)
 
     def table(self, name: str) -> Table | None:
@@ -64,14 +77,32 @@ class Planter:
             self._parents[known] = self.plant(key.referenced_table, given, key.referenced_columns)
         return {mine: self._parents[known][theirs] for mine, theirs in pairs}
 
+    def place_of_own(self) -> int:
+        """Return which row of this attempt is being made: the nth of each may have the same row for its own parent.
+
+        Negative, as the numbers of planted rows are positive.
+        """
+        if not self.attempts.tentative:
+            return FIRST_OWN
+        self._rows -= 1
+        return self._rows
+
+    def ready(self, table: Table, *, but: str) -> None:
+        """Plant the parents that rows of the table may share, so that attempts find them; none in the table `but`."""
+        needed = {c.name for c in table.columns if _needed(c)}
+        for place, key in apart(c for c in table.constraints if c.kind is ConstraintKind.FOREIGN_KEY):
+            if key.referenced_table not in {table.name, but} and needed.intersection(key.columns):
+                with suppress(CannotPlant):  # whoever needs it says so
+                    self.parent(key, {}, place=place)
+
     @contextmanager
     def tentative(self) -> Iterator[None]:
         """Forget at the end the parents that were planted inside: a savepoint takes them back."""
-        before = dict(self._parents)
+        before, rows = dict(self._parents), self._rows
         try:
             yield
         finally:
-            self._parents = before
+            self._parents, self._rows = before, rows
 
     def plant(self, name: str, given: Mapping[str, Any], wanted: tuple[str, ...]) -> Mapping[str, Any]:
         """Return the wanted columns of a new row with the given values. Raises CannotPlant."""
@@ -86,12 +117,19 @@ class Planter:
         if name not in self._targets:
             self._targets[name] = lightweight(table)
         target = self._targets[name]
-        done = kept(self.conn, lambda: self._insert(target, values, wanted))
+        insert = partial(self._insert, target, values, wanted)
+        if self.attempts.tentative and name not in self._refusing:
+            try:
+                return insert()
+            except FAILURES as exc:
+                self._refusing.add(name)
+                raise PlantCarefully from exc
+        done = self.attempts.kept(insert)
+        free = frozenset(values) - frozenset(given)
+        if isinstance(done, Failure) and settled(self.attempts, table, values, free, insert):
+            done = self.attempts.kept(insert)
         if isinstance(done, Failure):
-            free = frozenset(values) - frozenset(given)
-            if not settled(self.conn, table, values, free, lambda: self._insert(target, values, wanted)):
-                raise CannotPlant(f"no row of {name} could be planted: {message(done)}")
-            done = self._insert(target, values, wanted)
+            raise CannotPlant(f"no row of {name} could be planted: {message(done)}")
         return done
 
     def _insert(self, target: sa.TableClause, values: Mapping[str, Any], wanted: tuple[str, ...]) -> Mapping[str, Any]:
@@ -160,7 +198,7 @@ def lightweight(table: Table) -> sa.TableClause:
 
 
 def settled(
-    conn: Connection,
+    attempts: Attempts,
     table: Table | None,
     values: MutableMapping[str, Any],
     free: frozenset[str],
@@ -172,18 +210,18 @@ def settled(
     """
     checks = [c for c in table.constraints if c.kind is ConstraintKind.CHECK] if table else []
     for _ in range(_ROUNDS):
-        failed = undone(conn, write)
+        failed = attempts.undone(write)
         if not isinstance(failed, Failure):
             return True
         said = message(failed)
         broken = next((c for c in checks if (c.name or c.definition) in said), None)
-        if broken is None or not _improved(conn, broken, values, free, write):
+        if broken is None or not _improved(attempts, broken, values, free, write):
             return False
     return False
 
 
 def _improved(
-    conn: Connection,
+    attempts: Attempts,
     check: Constraint,
     values: MutableMapping[str, Any],
     free: frozenset[str],
@@ -196,7 +234,7 @@ def _improved(
             if isinstance(candidate, str) and not isinstance(before, str):
                 continue
             values[column] = str(candidate) if isinstance(before, str) else candidate
-            failed = undone(conn, write)
+            failed = attempts.undone(write)
             if not isinstance(failed, Failure) or (check.name or check.definition) not in message(failed):
                 return True
         values[column] = before

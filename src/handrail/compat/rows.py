@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
+from handrail.compat.attempt import FAILURES
 from handrail.compat.bound_type import bound_type
-from handrail.compat.planting import CannotPlant, Planter, apart
+from handrail.compat.planting import FIRST_OWN, CannotPlant, Planter, apart
 from handrail.compat.values import furthest, value
 from handrail.model.contract import ContractColumn, ContractTable, Family, Source
 from handrail.model.schema import Constraint, ConstraintKind, Table, compared
@@ -84,16 +86,16 @@ class Rows:
 
         Those in `chosen` are kept; a key that is NULL there needs no parent. Raises CannotPlant.
         """
-        number = next(self.planter.numbers)
+        number, nth = next(self.planter.numbers), self.planter.place_of_own()
         row = {c.name: value(c, number) for c in self.table.columns if sent(c)}
         row.update({name: text for name, text in self.habits.values if name in row})
         row.update(chosen)
-        alone = {name for columns in (self.table.primary_key, *unique_keys(self.live)) for name in columns}
+        alone = self._alone()
         for place, key in apart(self.foreign_keys()):
             given = [name for name in key.columns if name in row]  # the others are the server's to fill
             if not given or any(row[name] is None for name in given):
                 continue
-            own = number if alone.intersection(key.columns) else 0
+            own = nth if alone.intersection(key.columns) else 0
             found = self._parent(key, row, own=own, place=place)
             ours = found.keys() & row.keys() - chosen.keys()
             row.update({name: self._as_written(name, found[name]) for name in ours})
@@ -128,7 +130,10 @@ class Rows:
         mine = next(k for k in self.table.foreign_keys if k.columns == self.table.mapped_of(key.columns))
         target = parent.target
         insert = target.insert().values(**parent.row({}))
-        found = self.planter.conn.execute(insert.returning(*(target.c[c] for c in mine.referenced))).one()
+        chosen = insert.returning(*(target.c[c] for c in mine.referenced))
+        found = self.planter.attempts.kept(lambda: self.planter.conn.execute(chosen).one())
+        if isinstance(found, FAILURES):
+            raise found
         return dict(zip(mine.columns, found, strict=True))
 
     def _of_itself(self, key: Constraint, row: Mapping[str, Any], *, own: int, place: int) -> Mapping[str, Any]:
@@ -137,6 +142,14 @@ class Rows:
             return self.planter.parent(key, {}, own=own, place=place)
         except CannotPlant:
             return {mine: self._own(row, mine, theirs) for mine, theirs in pairs(key)}
+
+    def ready(self) -> None:
+        """Plant the parents of a first row, outside of any attempt: once for all tables of this schema."""
+        alone = self._alone()
+        for place, key in apart(self.foreign_keys()):
+            if key.referenced_table != self.name:
+                with suppress(CannotPlant):  # whoever needs it says so
+                    self.planter.parent(key, {}, place=place, own=FIRST_OWN if alone.intersection(key.columns) else 0)
 
     def other(self) -> dict[str, Any]:
         """Return other values for all columns but keys, those that a CHECK has fixed, and those sealed at home."""
@@ -198,6 +211,10 @@ class Rows:
 
     def _fixed(self) -> set[str]:
         return self.key_columns() | {name for name, _ in self.habits.values}
+
+    def _alone(self) -> set[str]:
+        """Return the columns of which two rows cannot have the same value, or not in every combination."""
+        return {name for columns in (self.table.primary_key, *unique_keys(self.live)) for name in columns}
 
     def _own(self, row: Mapping[str, Any], mine: str, theirs: str) -> Any:
         column = self.table.column(mine)

@@ -15,6 +15,7 @@ from handrail.model.backup import Extent, Program
 from handrail.model.grants import Owner
 from handrail.model.needs import Needs
 from handrail.model.particular import Particular
+from handrail.model.target import Target
 
 if TYPE_CHECKING:
     from handrail.engines.base import Engine
@@ -75,5 +76,14 @@ class Backups(Protocol):
     def named(self, into: str) -> Engine:
         """Return the engine of a URL, or of the database of that name beside ours; nothing is opened."""
 
-    def create(self, into: Engine, like: Needs) -> None:
-        """Make the database where there is none yet. Raises TargetRefused where it is ours or is not empty."""
+    def create(self, into: Engine, like: Needs, source: Target) -> None:
+        """Make the database where there is none yet; `source` is what the archive was made of, as it was then.
+
+        Raises TargetRefused where `into` is that database, holds something, or cannot hold the archive.
+        """
+
+    def filling(self, into: Engine, what: str) -> AbstractContextManager[None]:
+        """While the block lasts, and after one that failed, let `create` know that it is not whole, and of what."""
+
+    def way_back(self, into: Engine) -> str:
+        """Return what a person types to be rid of it."""

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 from handrail.engines.archives import Backups
 from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
+from handrail.engines.sandboxes import Sandbox
 from handrail.engines.usage import Plans, Usage
 from handrail.errors import OnlyRead, UsageRefused
 from handrail.model.effect import Blocker, Effect
@@ -262,8 +263,8 @@ class Engine(Protocol):
     def backups(self) -> Backups:
         """What makes archives of this database."""
 
-    def settled(self, session: SessionSettings) -> Engine:
-        """Return an engine for the same database whose sessions all start with those settings."""
+    def settled(self, session: SessionSettings, driver: str = "") -> Engine:
+        """Return one for the same database whose sessions start so, and whose raw SQL was written for that driver."""
 
     def connect(self, purpose: Purpose, *, run: str = "") -> AbstractContextManager[Connection]:
         """Open one connection for that purpose, closed at the end; `run` is shown in the server's activity.
@@ -304,27 +305,6 @@ class Shadow(Protocol):
 
         None where this process cannot make it, as for want of an extension.
         """
-
-
-class Sandbox(Protocol):
-    """A server of ours that nobody else uses."""
-
-    def lacks(self, needs: Needs) -> tuple[Refusal, ...]:
-        """Return what a database with those needs would miss here, each with the way out; () where nothing."""
-
-    def database(self, like: Needs | None = None, *, role: str | None = None) -> AbstractContextManager[Engine]:
-        """Create one empty database, dropped at the end; with locale, owner, roles and settings of the one it is like.
-
-        Its sessions are those of `role`, one of the roles of `like`; None is the sandbox's own user, who may do
-        everything. A role that is a superuser in the original is that user too: none is made.
-        Raises SandboxUnavailable where the server cannot make it, which `lacks` tells beforehand.
-        """
-
-    def way_out(self, exc: BaseException) -> str:
-        """Return what to add to a failure that another server may not have met, '' where this one is not the reason."""
-
-    def drop_roles(self, names: Collection[str]) -> None:
-        """Drop the roles that revisions made in databases of ours, as soon as no database needs them."""
 
 
 _opening: ContextVar[bool] = ContextVar("handrail_opening", default=False)

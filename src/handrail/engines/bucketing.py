@@ -196,10 +196,12 @@ def _nameless(expected: TablePrint, column: str, moved: Mapping[int, _Moved]) ->
     if several:
         shown = ", ".join(several[:_BUCKETS_NAMED]) + (", ..." if len(several) > _BUCKETS_NAMED else "")
         where = f"bucket {shown}" if len(several) == 1 else f"{len(several)} buckets ({shown})"
+        each = expected.rows // count
         yield RowDifference(
             table=expected.name,
             column=column,
-            note=f"more than one row changed in {where} of {count}, about {expected.rows // count} rows each",
+            note=f"more than one row changed in {where} of {count}, about {each} row{'' if each == 1 else 's'} each, "
+            "or the key of one",
         )
 
 

@@ -63,19 +63,19 @@ class Written:
     @property
     def actions(self) -> Actions:
         """What reads statements as actions."""
-        actions: Actions = import_module(f"handrail.engines.{self.name}.actions")
+        actions: Actions = import_module(f"handrail.engines.{self.name}.sql.actions")
         return actions
 
     @property
     def effects(self) -> Effects:
         """What knows the locks of statements."""
-        effects: Effects = import_module(f"handrail.engines.{self.name}.effects")
+        effects: Effects = import_module(f"handrail.engines.{self.name}.sql.effects")
         return effects
 
     @property
     def statements(self) -> Statements:
         """What reads statements one by one."""
-        statements: Statements = import_module(f"handrail.engines.{self.name}.statements")
+        statements: Statements = import_module(f"handrail.engines.{self.name}.sql.statements")
         return statements
 
     def shadow(self) -> Shadow | None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from handrail.errors import Drift, NotVerified, VerificationFailed
-from handrail.flows import planning, running
-from handrail.flows.planning import BACKUP_PROVED
 from handrail.flows.ports import Ports
-from handrail.flows.running import DryRun, Outcome, Request, Way
+from handrail.flows.run import running
+from handrail.flows.run.running import DryRun, Outcome, Request, Way
+from handrail.flows.standing import planning
+from handrail.flows.standing.planning import BACKUP_PROVED
 from handrail.model.plan import Plan
 from handrail.model.revision import Direction
 from handrail.model.run import Judgement
@@ -49,7 +50,7 @@ def _request(ports: Ports, request: ApplyRequest, confirm: Callable[[Plan], None
 
 
 def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
-    from handrail.flows import expected  # noqa: PLC0415 - loads SQLAlchemy's ORM, which only checks need
+    from handrail.flows.standing import expected  # noqa: PLC0415 - loads SQLAlchemy's ORM, which only checks need
 
     judgements = expected.run_checks(ports, planning.look_as_allowed(ports).heads)
     bad = expected.failures(expected.about_schema(judgements))  # wrong rows may be what a revision is there to mend
@@ -69,7 +70,7 @@ def _verify_before(ports: Ports) -> tuple[Judgement, ...]:
 
 
 def _verify_after(ports: Ports, plan: Plan) -> tuple[Judgement, ...]:
-    from handrail.flows import expected  # noqa: PLC0415 - loads SQLAlchemy's ORM, which only checks need
+    from handrail.flows.standing import expected  # noqa: PLC0415 - loads SQLAlchemy's ORM, which only checks need
 
     judgements = expected.run_checks(ports, plan.goal)
     bad = expected.failures(judgements)

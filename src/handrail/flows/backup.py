@@ -8,8 +8,10 @@ from pathlib import Path
 
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import BackupUnproved, LeaseHeld, UsageRefused
-from handrail.flows import archiving, commanded, planning, proving, running
+from handrail.flows.archives import archiving, commanded, proving
 from handrail.flows.ports import Ports, ProjectPorts
+from handrail.flows.run import running
+from handrail.flows.standing import planning
 from handrail.host.urls import resolve
 from handrail.journal import backups
 from handrail.model import grants
@@ -67,15 +69,17 @@ def verify(ports: Ports, wanted: str, identity: Path | None) -> Manifest:
         backups.sweep(place)
         proof = _proof(ports, place, found, identity)
         judged = replace(found, proof=proof)
-        backups.write(place, replace(backups.with_buckets(place, found), proof=proof))
-    proving.require(proof, f"backup {found.id}", "use another one: handrail backup list")
+        backups.write(place, replace(backups.whole(place, found), proof=proof))
+    again = f"remove the reason, then: handrail backup verify {found.id} -e {found.environment}"
+    fix = again if proof.verdict is Verdict.UNKNOWN else "use another one: handrail backup list"
+    proving.require(proof, f"backup {found.id}", fix)
     return judged
 
 
 def _proof(ports: Ports, place: Path, found: Manifest, identity: Path | None) -> Proof:
     if found.method is Method.COMMAND:
         return commanded.run_proof(ports, found)
-    whole = backups.with_buckets(place, found)
+    whole = backups.whole(place, found)
     try:
         with proving.plain(place, whole, identity) as archive:
             return proving.prove(ports, whole, archive)
@@ -97,18 +101,36 @@ def restore(ports: Ports, wanted: str, into: str, identity: Path | None, *, owne
             why=f"the environment's own command made it: {found.archive}",
             fix="restore it as backup.proof does",
         )
-    whole = backups.with_buckets(place, found)
+    whole = backups.whole(place, found)
     copy = _other(ports, into)
-    left = f"{copy.url.database} is to be dropped where it was created already"
-    began = ports.clock.monotonic()
-    with archiving.given_up_as_a_whole(ports, left), proving.plain(place, whole, identity) as archive:
-        ports.engine.backups.create(copy, proving.image_of(whole).needs)
-        _fill(ports, whole, archive, copy, owners=owners)
-        image = proving.image_of(whole)
-        target = _compared(ports, whole, copy, image if owners else replace(image, grants=None, owners=None))
+    began, image = ports.clock.monotonic(), proving.image_of(whole)
+    with archiving.given_up_as_a_whole(ports), proving.plain(place, whole, identity) as archive:
+        ports.engine.backups.create(copy, image.needs, whole.target)
+        target = _filled(ports, whole, archive, copy, owners=owners)
         with copy.connect(Purpose.READ) as conn:
             apart = tuple(unlike(image.needs, copy.needs(conn), owners=owners))
     return Restored(backup=found, target=target, seconds=ports.clock.monotonic() - began, unlike=apart)
+
+
+def _filled(ports: Ports, found: Manifest, archive: Path, copy: Engine, *, owners: bool) -> Target:
+    """Fill the empty database and compare it; from here on, and never before, there is something to drop."""
+    left = f"{copy.url.database} is not whole, and not to be used"
+    again = f"{ports.engine.backups.way_back(copy)}, then give the command again"
+    what = f"backup {found.id}, since {ports.clock.now():%Y-%m-%d %H:%M:%S %Z}"
+    image = proving.image_of(found)
+    with archiving.given_up_as_a_whole(ports, left, again), ports.engine.backups.filling(copy, what):
+        _fill(ports, found, archive, copy, owners=owners)
+        with copy.connect(Purpose.READ) as conn:
+            target = copy.target(conn)
+        if target.server_major == image.rows.server_major:
+            _compare(ports, found, copy, image if owners else replace(image, grants=None, owners=None))
+    if target.server_major != image.rows.server_major:
+        raise BackupUnproved(
+            what=f"backup {found.id} is restored into {target.database}, but cannot be compared there",
+            why=f"it is of major version {image.rows.server_major}, the server there of {target.server_major}",
+            fix="look at the data yourself, or restore into a server of the same major version",
+        )
+    return target
 
 
 def _fill(ports: Ports, found: Manifest, archive: Path, copy: Engine, *, owners: bool) -> None:
@@ -118,9 +140,10 @@ def _fill(ports: Ports, found: Manifest, archive: Path, copy: Engine, *, owners:
         ports.engine.backups.restore(archive, copy, program=found.program, jobs=jobs, owners=owners, privileges=owners)
     except BackupUnproved as exc:
         raise BackupUnproved(
-            what=f"backup {found.id} cannot be restored into {copy.url.database}, which is to be dropped",
+            what=f"backup {found.id} cannot be restored into {copy.url.database}, which is not to be used",
             why=exc.why,
-            fix="create the roles there that it names, or leave owners and privileges out: --no-owners",
+            fix="remove the reason (where a role is missing, create it, or leave owners and privileges out: "
+            f"--no-owners), then {ports.engine.backups.way_back(copy)}, and give the command again",
         ) from exc
 
 
@@ -137,27 +160,18 @@ def _other(ports: Ports, into: str) -> Engine:
     return copy
 
 
-def _compared(ports: Ports, found: Manifest, copy: Engine, image: Image) -> Target:
+def _compare(ports: Ports, found: Manifest, copy: Engine, image: Image) -> None:
     ports.emit(BackupProgressed(phase="comparing the restored rows"))
-    with copy.connect(Purpose.READ) as conn:
-        target = copy.target(conn)
-    if target.server_major != image.rows.server_major:
-        raise BackupUnproved(
-            what=f"backup {found.id} is restored into {target.database}, but cannot be compared there",
-            why=f"it is of major version {image.rows.server_major}, the server there of {target.server_major}",
-            fix="look at the data yourself, or restore into a server of the same major version",
-        )
     differing = proving.compare(ports, image, copy)
     if image.owners is not None:
         with copy.connect(Purpose.READ) as conn:
             differing += tuple(grants.disowned(image.owners, copy.backups.owners(conn)))
     if differing:
         raise BackupUnproved(
-            what=f"what was restored into {target.database} is not what the backup was made of; do not use it",
+            what=f"what was restored into {copy.url.database} is not what the backup was made of; do not use it",
             why="; ".join(differing),
-            fix=f"drop {target.database}, and use another backup: handrail backup list",
+            fix=f"{ports.engine.backups.way_back(copy)}, and use another backup than {found.id}: handrail backup list",
         )
-    return target
 
 
 def plan_pruning(ports: ProjectPorts, environment: str, directory: str, keep: int) -> Pruning:

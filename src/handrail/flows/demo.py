@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import handrail
-from handrail.engines.postgresql.binaries import find_any
-from handrail.engines.postgresql.server import start
+from handrail.engines.postgresql.servers.binaries import find_any
+from handrail.engines.postgresql.servers.server import start
 from handrail.errors import Exit, SandboxUnavailable
 from handrail.flows.demo_stage import Say, Stage, Traffic
 

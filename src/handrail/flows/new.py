@@ -8,8 +8,8 @@ from pathlib import Path
 
 from handrail.engines.base import Purpose
 from handrail.errors import HistoryBroken, ProjectUnreadable, TargetRefused, UsageRefused
-from handrail.flows import planning
 from handrail.flows.ports import Ports, ProjectPorts
+from handrail.flows.standing import planning
 from handrail.history import autogenerate
 from handrail.history.autogenerate import Draft
 from handrail.history.env import target_metadata

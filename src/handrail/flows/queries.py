@@ -12,8 +12,9 @@ from handrail.compat.asking import Asking, Culprit, Pinpointing
 from handrail.compat.cause import Certainty
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import NotVerified, UsageRefused
-from handrail.flows import compat, expected, planning
+from handrail.flows.matrix import choosing
 from handrail.flows.ports import Ports, target_ports
+from handrail.flows.standing import expected, planning
 from handrail.history import execute
 from handrail.history.recording import record
 from handrail.model.matrix import Result, Trial
@@ -129,7 +130,7 @@ def _askable(engine: Engine, found: Iterable[Query]) -> tuple[tuple[Query, ...],
 def _rows(place: Ports, revisions: str) -> tuple[str, ...]:
     """Return the revisions to ask at, in order: those of the range, else where `place` stands and what is pending."""
     way = [revision.id for revision, _ in planning.way_up(place.graph, (), place.graph.heads)[0]]
-    wanted = compat.selected(place, revisions)
+    wanted = choosing.revisions(place.graph, revisions)
     if wanted is not None:
         return tuple(name for name in way if name in wanted)
     with place.engine.connect(Purpose.READ) as conn:

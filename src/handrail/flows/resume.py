@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from handrail.flows import halfway, planning, rollback, running
-from handrail.flows.halfway import Settlement
+from handrail.flows import rollback
 from handrail.flows.ports import Ports
-from handrail.flows.running import Outcome, Request, Way
+from handrail.flows.run import running
+from handrail.flows.run.running import Outcome, Request, Way
+from handrail.flows.standing import halfway, planning
+from handrail.flows.standing.halfway import Settlement
 from handrail.model.plan import Plan
 from handrail.model.standing import Standing, StatementRecord
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from handrail import registry
 from handrail.engines.dialects import DIALECTS, for_name
-from handrail.flows import explain, judging, locating, registered, selecting
-from handrail.flows.judging import ActiveRules
-from handrail.flows.locating import Located
+from handrail.flows import explain
+from handrail.flows.assessing import judging, registered
+from handrail.flows.assessing.judging import ActiveRules
 from handrail.flows.ports import ReviewPorts
-from handrail.flows.selecting import Selection
+from handrail.flows.reviewing import locating, selecting
+from handrail.flows.reviewing.locating import Located
+from handrail.flows.reviewing.selecting import Selection
 from handrail.history.files import dialect, ignoring
 from handrail.history.files.graph import Graph, whole
 from handrail.history.recording.memory import Memory, digest
@@ -170,6 +172,7 @@ def _facts(job: _Job, choice: EngineChoice, known: Known | None) -> RuleFacts:
         deployed=(registered.models if job.request.environment else registered.models_here)(job.ports.settings),
         rules=frozenset(registry.rules()),
         settled=bool(job.ports.settings.environments),
+        headed=frozenset(one.id for one in job.graph.revisions.values() if one.header.is_there),
     )
 
 
@@ -271,7 +274,7 @@ def _left(request: ReviewRequest, known: Known) -> Iterator[str]:
 
 def _known(job: _Job, portrait: Portrait, read: Read) -> Known:
     """Return what the database says of the pending revisions; of the others it says what became of them long ago."""
-    from handrail.flows import counting  # noqa: PLC0415 - SQLAlchemy, and most reviews look at no database
+    from handrail.flows.assessing import counting  # noqa: PLC0415 - SQLAlchemy, and most reviews look at no database
 
     request, live = job.request, job.located.target if job.located else None
     applied = job.graph.applied(portrait.heads)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from handrail.engines.base import Purpose
 from handrail.errors import HandrailError, RollbackFailed, StepFailed, TargetRefused, UsageRefused
-from handrail.flows import planning, running
 from handrail.flows.ports import Ports
-from handrail.flows.running import DryRun, Outcome, Request, Way
+from handrail.flows.run import running
+from handrail.flows.run.running import DryRun, Outcome, Request, Way
+from handrail.flows.standing import planning
 from handrail.history.files import source
 from handrail.journal import log
 from handrail.model.log import LogEntry, deployed_sources

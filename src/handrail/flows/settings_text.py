@@ -9,6 +9,8 @@ _WHY = {
     "rules_from": "header and style rules apply to the revisions after this one",
     "default_environment": "what a command means without -e",
 }
+_BACKED_UP = 'requires = ["backup-proved"]  # each run makes a backup first, and proves it'
+_POLICY = {"staging": (_BACKED_UP,), "production": ("protected = true", _BACKED_UP)}
 
 
 def appended(text: str, *, prefix: str, top: Mapping[str, str], urls: Mapping[str, str]) -> str:
@@ -23,8 +25,7 @@ def appended(text: str, *, prefix: str, top: Mapping[str, str], urls: Mapping[st
         table = f"{prefix}.environments.{name}" if prefix else f"environments.{name}"
         lines += [""] if lines else []
         lines += [f"[{table}]", f"url = {_string(url)}"]
-        if name == "production":
-            lines.append("protected = true")
+        lines += _POLICY.get(name, ())
     newline = "\r\n" if "\r\n" in text else "\n"
     before = text.rstrip("\r\n") + newline * 2 if text.strip() else ""
     return before + "".join(line + newline for line in lines)

@@ -7,9 +7,11 @@ from pathlib import Path
 from handrail.config import Environment
 from handrail.engines.base import Purpose
 from handrail.errors import HandrailError
-from handrail.flows import planning, resume, running
-from handrail.flows.portraying import portray
+from handrail.flows import resume
+from handrail.flows.assessing.portraying import portray
 from handrail.flows.ports import Ports, ProjectPorts, target_ports
+from handrail.flows.run import running
+from handrail.flows.standing import planning
 from handrail.journal import identity, lease, portraits, tables
 from handrail.journal.store import Binding
 from handrail.model.portrait import Portrait

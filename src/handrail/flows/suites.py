@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from handrail.compat.suite import Suite
 from handrail.engines.base import Engine, Purpose
 from handrail.errors import NotVerified, UsageRefused
-from handrail.flows import expected, versions
+from handrail.flows.matrix import choosing
 from handrail.flows.ports import Ports
+from handrail.flows.standing import expected
 from handrail.host import git, secrets
 from handrail.host.urls import resolve
 from handrail.model.contract import AppVersion
@@ -52,9 +53,7 @@ def run(ports: Ports, request: SuitesRequest) -> tuple[SuiteRun, ...]:
     Raises UsageRefused where no version is registered or the command cannot be run, NotVerified where the revisions
     cannot be replayed.
     """
-    known = ports.journal.versions()
-    chosen = tuple(versions.choose(known, name) for name in request.versions)
-    chosen = chosen or tuple(version for version in known if version.deployed)
+    chosen = choosing.versions(ports.journal.versions(), request.versions)
     upper = request.revisions.rpartition(":")[2]
     heads = ports.graph.resolve(upper, ()) if upper else ports.graph.heads
     applied = ports.graph.applied(heads)

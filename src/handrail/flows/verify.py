@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from handrail import registry
 from handrail.engines.base import Purpose
 from handrail.errors import Exit, UsageRefused
-from handrail.flows import expected, planning, running
 from handrail.flows.ports import Ports
+from handrail.flows.run import running
+from handrail.flows.standing import expected, planning
 from handrail.model.run import Judgement
 from handrail.model.verdict import Verdict
 

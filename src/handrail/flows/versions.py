@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from sqlalchemy import URL
 
 from handrail.engines.base import for_url
 from handrail.errors import UsageRefused
+from handrail.flows.matrix import choosing
 from handrail.flows.ports import ProjectPorts
 from handrail.history.deriving import derive
 from handrail.host import git
@@ -110,7 +110,7 @@ def _dialect_url(ports: ProjectPorts, environment: str | None) -> URL:
 def retire(ports: ProjectPorts, name: str) -> AppVersion:
     """Say that a version is deployed no longer; return it. Raises UsageRefused for one that is not registered."""
     version = replace(
-        choose(ports.journal.versions(), name, otherwise="handrail versions list"),
+        choosing.version(ports.journal.versions(), name, otherwise="handrail versions list"),
         retired_at=ports.clock.now().isoformat(),
     )
     ports.journal.keep_version(version)
@@ -124,21 +124,4 @@ def diff(ports: ProjectPorts, old: str, new: str) -> tuple[str, ...]:
 
 def find(ports: ProjectPorts, name: str) -> AppVersion:
     """Return the version of that name. Raises UsageRefused, with the nearest name."""
-    return choose(ports.journal.versions(), name)
-
-
-def choose(known: tuple[AppVersion, ...], name: str, *, otherwise: str = "") -> AppVersion:
-    """Return the one of that name. Raises UsageRefused, with the nearest name, or the command that helps `otherwise`.
-
-    By default that is to register it.
-    """
-    for version in known:
-        if version.name == name:
-            return version
-    names = [version.name for version in known]
-    near = get_close_matches(name, names, n=1)
-    raise UsageRefused(
-        what=f"there is no version {name!r}; nothing was touched",
-        why=f"registered are: {', '.join(names) or 'none'}",
-        fix=f"did you mean {near[0]!r}?" if near else otherwise or f"handrail versions register {name}",
-    )
+    return choosing.version(ports.journal.versions(), name)

@@ -14,6 +14,8 @@ from handrail.history.files.url_source import Variable
 from handrail.model.adoption import Found
 
 _DEEPEST = 4
+#: What Alembic's template `multidb` reads, and nothing else does.
+_DATABASES = "databases"
 #: Folders in which nobody keeps migrations of their own.
 _PASSED_OVER = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist"})
 
@@ -115,6 +117,11 @@ def survey(project: Project, graph: Graph, *, variable: Variable | None, url: st
         else:
             tables = target_metadata.tables(env)
             notes += [f"env.py does more than configure, so that Handrail will not drive it: {d}" for d in env.drives]
+    elif several := project.option(_DATABASES):
+        notes.append(
+            f"env.py migrates several databases ({several}), which Handrail does not drive yet: let it read one of "
+            "them from the environment, and declare one environment for each"
+        )
     if not written or tables == 0:
         notes.append(
             f"no models are found: set target_metadata in {_shown(project, project.env_py)}, "

@@ -50,6 +50,14 @@ class Running:
         return self.output.read().decode(errors="replace")
 
 
+def outcome(status: int) -> str:
+    """Return how a program ended, by what `wait` returned."""
+    if status >= 0:
+        return f"ended with status {status}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was ended by {names.get(-status, f'signal {-status}')}"
+
+
 def _tail(file: IO[bytes]) -> str:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL_BYTES))

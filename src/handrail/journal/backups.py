@@ -11,6 +11,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -21,8 +22,10 @@ from handrail.model.backup import SCHEMA, Damaged, Image, Manifest, Method, Shel
 from handrail.model.rows import Bucket
 
 MANIFEST = ".json"
-#: What `locate` needs and nobody reads: thousands of numbers, packed.
-_PACKED = "buckets"
+#: What only a comparison needs, and nobody reads: thousands of numbers, and the parts of the schema; packed.
+_BUCKETS = "buckets"
+_PARTS = "parts"
+Value = TypeVar("Value")
 _OURS = "handrail-"
 
 
@@ -87,18 +90,22 @@ def read(folder: Path) -> Shelf:
 def find(shelf: Shelf, environment: str, wanted: str) -> Manifest:
     """Return the backup of that id, or of its beginning; the environment's newest for `latest`.
 
-    Raises UsageRefused where there is none or more than one, BackupUnproved where its manifest cannot be read.
+    An older one never stands in for a newest that cannot be read. Raises UsageRefused where there is none or more than
+    one, BackupUnproved where its manifest cannot be read.
     """
     mine = shelf.of(environment)
+    for broken in reversed(shelf.damaged):
+        name = broken.path.stem
+        newest = _was_of(environment, name) and not (mine and _stamp(mine[-1].id) > _stamp(name))
+        if name == wanted or (wanted == "latest" and newest):
+            older = f"name an older one: {mine[-1].id}" if mine else "use another one: handrail backup list"
+            raise BackupUnproved(
+                what=f"backup {name} cannot be used; nothing was touched",
+                why=f"its manifest {broken.path} cannot be read: {broken.why}",
+                fix=older,
+            )
     if wanted == "latest" and mine:
         return mine[-1]
-    for broken in reversed(shelf.damaged):
-        if broken.path.stem == wanted or (wanted == "latest" and _was_of(environment, broken.path.stem)):
-            raise BackupUnproved(
-                what=f"backup {broken.path.stem} cannot be used; nothing was touched",
-                why=f"its manifest {broken.path} cannot be read: {broken.why}",
-                fix="use another one: handrail backup list",
-            )
     found = [b for b in mine if b.id == wanted] or [b for b in mine if b.id.startswith(wanted)]
     if len(found) == 1:
         return found[0]
@@ -110,6 +117,11 @@ def find(shelf: Shelf, environment: str, wanted: str) -> Manifest:
         why=f"in {shelf.folder} the newest of {environment} are: {known}",
         fix=f"handrail backup list -e {environment}",
     )
+
+
+def _stamp(name: str) -> str:
+    """Return when a backup of that name was begun, to the second; sorts by time."""
+    return name.rpartition("-")[0].rpartition("-")[2]
 
 
 def _was_of(environment: str, name: str) -> bool:
@@ -136,21 +148,22 @@ def write(folder: Path, manifest: Manifest) -> None:
     partial.write(folder / f"{manifest.id}{MANIFEST}", _encoded(manifest))
 
 
-def with_buckets(folder: Path, manifest: Manifest) -> Manifest:
-    """Return the manifest with the buckets of its prints, read again from its file. Raises BackupUnproved."""
+def whole(folder: Path, manifest: Manifest) -> Manifest:
+    """Return the manifest with what is packed in its file too, to compare with. Raises BackupUnproved."""
     path = folder / f"{manifest.id}{MANIFEST}"
     if manifest.image is None:
         return manifest
     try:
-        packed = msgspec.json.decode(path.read_bytes()).get(_PACKED, "")
-        buckets = _unpacked(packed)
+        found = msgspec.json.decode(path.read_bytes())
+        buckets = _unpacked(found.get(_BUCKETS, ""), dict[str, tuple[Bucket, ...]]) or {}
+        parts = _unpacked(found.get(_PARTS, ""), tuple[tuple[str, str], ...]) or ()
     except (OSError, ValueError, AttributeError, zlib.error, msgspec.MsgspecError) as exc:
         raise BackupUnproved(
             what=f"backup {manifest.id} cannot be used; nothing was touched",
             why=f"its manifest {path} cannot be read: {exc}",
             fix="use another one: handrail backup list",
         ) from exc
-    return replace(manifest, image=_with(manifest.image, buckets))
+    return replace(manifest, image=_with(manifest.image, buckets, parts))
 
 
 def remove(folder: Path, manifest: Manifest) -> None:
@@ -166,7 +179,8 @@ def _manifest(path: Path) -> Manifest:
     found = msgspec.json.decode(path.read_bytes())
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise ValueError(f"it is no manifest of schema {SCHEMA}")
-    found.pop(_PACKED, None)
+    for packed in (_BUCKETS, _PARTS):
+        found.pop(packed, None)
     manifest = msgspec.convert(found, Manifest)
     if manifest.id != path.stem:
         raise ValueError(f"it is the manifest of {manifest.id}")
@@ -183,21 +197,22 @@ def _manifest(path: Path) -> Manifest:
 
 def _encoded(manifest: Manifest) -> bytes:
     image = manifest.image
-    bare = replace(manifest, image=_with(image, {})) if image else manifest
+    bare = replace(manifest, image=_with(image, {}, ())) if image else manifest
     document = msgspec.to_builtins(bare)
     if image:
-        buckets = {table.name: table.buckets for table in image.rows.tables if table.buckets}
-        document[_PACKED] = base64.b64encode(zlib.compress(msgspec.json.encode(buckets))).decode()
+        document[_BUCKETS] = _packed({table.name: table.buckets for table in image.rows.tables if table.buckets})
+        document[_PARTS] = _packed(image.parts)
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
-def _unpacked(packed: str) -> dict[str, tuple[Bucket, ...]]:
-    if not packed:
-        return {}
-    content = zlib.decompress(base64.b64decode(packed, validate=True))
-    return msgspec.json.decode(content, type=dict[str, tuple[Bucket, ...]])
+def _packed(value: object) -> str:
+    return base64.b64encode(zlib.compress(msgspec.json.encode(value))).decode()
 
 
-def _with(image: Image, buckets: dict[str, tuple[Bucket, ...]]) -> Image:
+def _unpacked(packed: str, of: type[Value]) -> Value | None:
+    return msgspec.json.decode(zlib.decompress(base64.b64decode(packed, validate=True)), type=of) if packed else None
+
+
+def _with(image: Image, buckets: dict[str, tuple[Bucket, ...]], parts: tuple[tuple[str, str], ...]) -> Image:
     tables = tuple(replace(table, buckets=buckets.get(table.name, ())) for table in image.rows.tables)
-    return replace(image, rows=replace(image.rows, tables=tables))
+    return replace(image, rows=replace(image.rows, tables=tables), parts=parts)

@@ -15,6 +15,8 @@ from handrail.model.target import Target
 from handrail.model.verdict import Verdict
 
 SCHEMA = 1
+#: Counts up with each kind of thing that grants and particulars come to tell of.
+KINDS = 2
 
 
 class Method(Enum):
@@ -63,9 +65,10 @@ class Program:
 class Image:
     """What a database held in the snapshot that a backup was made from: what a restored copy must hold again.
 
-    `heads` are the version table's rows, `fingerprint` the schema's. `moved` are the sequences (name,
-    before, after) that no snapshot holds: a restored one stands where it stood at some moment of the dump. `grants`,
-    `owners` and `particulars` are None in manifests that do not say.
+    `heads` are the version table's rows, `fingerprint` the schema's, `parts` what that sums up. `moved` are the
+    sequences (name, before, after) that no snapshot holds: a restored one stands where it stood at some moment of the
+    dump. `grants`, `owners` and `particulars` are None in manifests that do not say. `kinds` is KINDS as it was then:
+    of what an older manifest did not look at a copy may have more.
     """
 
     heads: tuple[str, ...]
@@ -77,6 +80,8 @@ class Image:
     grants: tuple[Grant, ...] | None = None
     owners: tuple[Owner, ...] | None = None
     particulars: tuple[Particular, ...] | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+    kinds: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Whose a thing is: `of` as `table players`; `listed` is how an archive's table of contents names it."""
+    """Whose a thing is: `of` as `table players`.
+
+    `listed` is how an archive's table of contents names it; '' where that does not name it by itself.
+    """
 
     of: str
     role: str
@@ -46,7 +49,7 @@ def disowned(before: Iterable[Owner], after: Iterable[Owner]) -> Iterator[str]:
 def unlisted(owners: Iterable[Owner], contents: Container[str]) -> Iterator[str]:
     """Yield what an archive would give to somebody else, by the lines of its table of contents: kind, name, owner."""
     for owner in owners:
-        if f"{owner.listed} {owner.role}" not in contents:
+        if owner.listed and f"{owner.listed} {owner.role}" not in contents:
             yield f"the archive does not give {owner.of} to its owner {owner.role}"
 
 

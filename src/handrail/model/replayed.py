@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from handrail.model import action as act
 from handrail.model.action import Action, ColumnSpec, ConstraintSpec
-from handrail.model.replayed_table import ReplayedTable, with_column, with_constraint, without_column
+from handrail.model.replayed_table import ReplayedTable, of_type, with_column, with_constraint, without_column
 from handrail.model.schema import ConstraintKind
 
 
@@ -120,6 +120,7 @@ def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed
         return state
     name = bare(action.name).rpartition(".")[2]
     if isinstance(action, act.DropIndex):
+        state = _without_attached(state, owner, owner.index(name))
         # There a UNIQUE constraint is its index, dropped by its name; one without goes by that of its first column.
         unique = (c for c in owner.constraints if c.kind is ConstraintKind.UNIQUE)
         named = (c for c in unique if action.table and name in {c.name, *(() if c.name else c.columns[:1])})
@@ -128,6 +129,21 @@ def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed
         return _with(state, replace(owner, indexes=tuple(i for i in owner.indexes if i.name != name), constraints=kept))
     indexes = (replace(i, name=action.new_name) if i.name == name else i for i in owner.indexes)
     return _with(state, replace(owner, indexes=tuple(indexes)))
+
+
+def _without_attached(state: Replayed, owner: ReplayedTable, index: act.IndexSpec | None) -> Replayed:
+    """Return the schema without what is attached to an index of a partitioned table: the same index of its partitions.
+
+    Source: https://www.postgresql.org/docs/current/sql-dropindex.html, and ALTER INDEX ... ATTACH PARTITION.
+    """
+    if index is None:
+        return state
+    for name in _partitions(state.tables, owner.name):
+        partition = state.tables[name]
+        kept = tuple(i for i in partition.indexes if replace(i, name=index.name) != index)
+        if kept != partition.indexes:
+            state = _with(state, replace(partition, indexes=kept))
+    return state
 
 
 def _tables(state: Replayed, action: act.CreateTable | act.DropTable | act.RenameTable, revision: str) -> Replayed:
@@ -233,6 +249,7 @@ def _objects(state: Replayed, action: act.CreateObject | act.DropObject | act.Re
                 objects[kind, bare(new)] = replace(objects.pop(key), name=new)
             if kind == "type" and key[1] in enums:
                 enums[bare(new)] = enums.pop(key[1])
+                tables = {name: of_type(table, key[1], bare(new)) for name, table in tables.items()}
             if key[1] in built:
                 built[bare(new)] = built.pop(key[1])
                 if key[1] in tables:

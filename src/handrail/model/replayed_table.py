@@ -125,6 +125,17 @@ def _renamed(table: ReplayedTable, old: str, new: str) -> ReplayedTable:
     )
 
 
+def of_type(table: ReplayedTable, old: str, new: str) -> ReplayedTable:
+    """Return the table after a type got another name: columns of it, and arrays of it, follow."""
+    if all(c.type is UNKNOWN or c.type.removesuffix("[]") != old for c in table.columns):
+        return table
+    names = {old: new, f"{old}[]": f"{new}[]"}
+    return replace(
+        table,
+        columns=tuple(c if c.type is UNKNOWN else replace(c, type=names.get(c.type, c.type)) for c in table.columns),
+    )
+
+
 def without_column(table: ReplayedTable, column: str) -> ReplayedTable:
     """Return the table without that column and what stands on it."""
     return replace(
@@ -140,16 +151,22 @@ def with_constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
     """Return the table after an action on one constraint."""
     match action:
         case act.AddConstraint(constraint=constraint):
+            columns, indexes = table.columns, table.indexes
             adopted = table.index(constraint.using_index) if constraint.using_index else None
             if adopted is not None:
                 constraint = replace(constraint, columns=adopted.columns)
-            columns = table.columns
+                renamed_to = constraint.name or adopted.name
+                indexes = tuple(replace(i, name=renamed_to) if i is adopted else i for i in indexes)
             if constraint.kind is ConstraintKind.PRIMARY_KEY:
                 columns = tuple(replace(c, nullable=False) if c.name in constraint.columns else c for c in columns)
-            return replace(table, columns=columns, constraints=(*table.constraints, constraint))
+            return replace(table, columns=columns, indexes=indexes, constraints=(*table.constraints, constraint))
         case act.DropConstraint(name=name):
             gone = meant(table.constraints, name)
-            return replace(table, constraints=tuple(c for c in table.constraints if c is not gone))
+            return replace(
+                table,
+                constraints=tuple(c for c in table.constraints if c is not gone),
+                indexes=tuple(i for i in table.indexes if gone is None or not _stands_on(gone, i)),
+            )
         case act.RenameConstraint(name=name, new_name=new):
             renamed = (replace(c, name=new) if c.name == name else c for c in table.constraints)
             return replace(table, constraints=tuple(renamed))
@@ -158,3 +175,11 @@ def with_constraint(table: ReplayedTable, action: Action) -> ReplayedTable:
             return replace(table, constraints=tuple(valid))
         case _:
             return table
+
+
+def _stands_on(constraint: ConstraintSpec, index: IndexSpec) -> bool:
+    """Return whether a constraint has taken that index over: it has its name from then on, and goes with it.
+
+    Source: https://www.postgresql.org/docs/current/sql-altertable.html, ADD table_constraint_using_index.
+    """
+    return bool(constraint.using_index) and index.name in {constraint.name, constraint.using_index}

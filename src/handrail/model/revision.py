@@ -28,6 +28,11 @@ class Header:
     testing: str = ""
     fields: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether one of the fields below the title is written at all."""
+        return bool(self.impact or self.risk or self.rollback or self.testing)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:

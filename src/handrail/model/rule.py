@@ -28,7 +28,8 @@ class RuleFacts:
     a table takes without its indexes, where that is known; `deployed` what the models of each deployed version have, as
     columns by table, UNKNOWN without a registered version. `counted` is what counting the rows has said that pending
     statements may fail on. `rules` are the names of all rules. `settled` is whether the project has settings of
-    Handrail's: before that nobody has agreed to write headers.
+    Handrail's: before that nobody has agreed to write headers, but for those who did: `headed` are the revisions that
+    have one.
     """
 
     engine: str
@@ -41,6 +42,7 @@ class RuleFacts:
     counted: Mapping[Demand, Counted] = field(default_factory=lambda: MappingProxyType({}))
     rules: frozenset[str] = frozenset()
     settled: bool = True
+    headed: frozenset[str] = frozenset()
 
     def rows(self, table: str) -> int | Unknown:
         """Return how many rows that table has in the environment, UNKNOWN where that is not known."""

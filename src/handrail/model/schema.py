@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
 
 #: What an index only carries along.
 CARRIED = re.compile(r"\bINCLUDE \(([^)]*)\)", re.IGNORECASE)
+#: 64 bits are there against accidents, of which a schema has at most some ten thousand.
+_DIGEST_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,35 @@ def diff(expected: Snapshot, found: Snapshot, *, strict: bool = False) -> tuple[
         )
     )
     return tuple(result)
+
+
+def parts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """Return everything in the schema by its name, each with a digest of what it is; column order does not count."""
+    return tuple((name, hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]) for name, text in _parts(snapshot))
+
+
+def _parts(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    for table in snapshot.tables:
+        yield f"table {table.name}", ""
+        pieces: tuple[Column | Constraint | Index, ...] = (*table.columns, *table.constraints, *table.indexes)
+        for part in pieces:
+            what = part.kind.value if isinstance(part, Constraint) else type(part).__name__.lower()
+            text = [_text(getattr(part, field.name)) for field in fields(part) if field.name != "position"]
+            yield f"{what} {table.name}.{_key(part)}", "\0".join(text)
+        yield from ((f"table {table.name} {name}", text) for name, text in table.options)
+    yield from ((f"{item.kind} {item.name}", item.definition) for item in snapshot.objects)
+
+
+def apart(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield what of the `parts` of a schema is missing, another one or new in a copy made `after`."""
+    found = dict(after)
+    for name, digest in before:
+        there = found.pop(name, None)
+        if there is None:
+            yield f"{name} is missing"
+        elif there != digest:
+            yield f"{name} is another one"
+    yield from (f"{name} was not there" for name in found)
 
 
 def _diff_tables(expected: Table, found: Table, *, strict: bool) -> Iterator[Difference]:

@@ -34,7 +34,12 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         before, after = statement.before.column(table, column), step.after.column(table, column)
         if statement.adds(table, column) or (before is not None and before.default is None and not before.identity):
             continue
-        if after is None or isinstance(after.default, str) or triggered(step.after, table) or _counts(step, table):
+        if (
+            after is None
+            or isinstance(after.default, str)
+            or triggered(step.after, table, column)
+            or _counts(step, table)
+        ):
             continue
         required = after.nullable is False
         yield RULE.at(

@@ -7,7 +7,8 @@ Why: the constraint was a promise to every reader. Whether a version relies on i
 confidence is low.
 
 The safe way: release versions that cope with NULL first; write NULL only once no older one runs. Going back needs the
-rows filled again. A trigger on the table is taken for one that fills the column.
+rows filled again. A trigger on the table that names the column is taken for one that
+fills it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         before, after = statement.before.column(table, column), step.after.column(table, column)
         if statement.adds(table, column) or (before is not None and before.nullable is True):
             continue
-        if after is None or after.nullable is False or triggered(step.after, table):
+        if after is None or after.nullable is False or triggered(step.after, table, column):
             continue
         yield RULE.at(
             step,
@@ -48,6 +49,15 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50) NOT NULL, age integer)"
 _PG = frozenset({"postgresql"})
+_TRIGGER = "CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch()"
+
+
+def _touch(column: str) -> str:
+    return (
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN NEW.{column} := coalesce(NEW.{column}, '1'); RETURN NEW; END $$"
+    )
+
 
 RULE = Rule(
     name="compat-drop-not-null",
@@ -75,6 +85,18 @@ RULE = Rule(
                 batch.alter_column("email", nullable=True, existing_type=sa.String(50))
             """,
             flagged=True,
+        ),
+        Example(
+            given=(_USERS, _touch("age"), _TRIGGER),
+            body='op.alter_column("users", "email", nullable=True)',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS, _touch("email"), _TRIGGER),
+            body='op.alter_column("users", "email", nullable=True)',
+            flagged=False,
+            engines=_PG,
         ),
         Example(
             given=(_USERS,),

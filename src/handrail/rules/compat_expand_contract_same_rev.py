@@ -7,6 +7,8 @@ Why: expand and contract are two moments, with the change of versions between th
 moment. This rule speaks for `compat-drop-column`, `compat-drop-table`, `data-drop-column` and `data-drop-table`,
 which are silent at such a drop.
 
+Rows that move to a table of the same revision are told too: old versions find theirs empty.
+
 The safe way: three revisions. Expand: add the new form and a trigger that keeps both alike. Copy in batches.
 Contract: drop the old form once no version uses it.
 """
@@ -15,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import DropColumn, DropTable
+from handrail.model.action import DropColumn, DropTable, Verb, WriteRows
 from handrail.model.finding import Finding
 from handrail.model.hazards.scenes import remade
-from handrail.model.hazards.spelling import call, quoted
-from handrail.model.hazards.table_change import changes, copied, stands_in
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.hazards.spelling import call, quoted, send, sql_name
+from handrail.model.hazards.table_change import changes, copied, everywhere, stands_in
+from handrail.model.replayed import bare
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
@@ -36,6 +39,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 old, drop = f"{table}.{column}", call("drop_column", table, quoted(column))
             case DropTable(table=table):
                 column, old, drop = "", table, call("drop_table", table)
+            case WriteRows(verb=Verb.DELETE, table=table, where=where) if everywhere(where) and _moved(step, table):
+                yield _emptied(step, statement, table)
+                continue
             case _:
                 continue
         if statement.creates(table) or not copied(step, table, column) or stands_in(step, table):
@@ -52,6 +58,29 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         )
 
 
+def _moved(step: ReviewedStep, table: str) -> bool:
+    """Return whether the step inserts rows of that table into one that it makes; CREATE TABLE AS is a copy to keep."""
+    return any(
+        isinstance(action, WriteRows)
+        and action.verb is Verb.INSERT
+        and statement.creates(action.table)
+        and bare(table) in {bare(name) for name in action.reads}
+        for statement, action in step.actions()
+    )
+
+
+def _emptied(step: ReviewedStep, statement: ReviewedStatement, table: str) -> Finding:
+    return RULE.at(
+        step,
+        statement,
+        what=f"the rows of {table} are deleted in the revision that copies them elsewhere",
+        why="older versions go on looking for them there, and writing new ones, which nothing copies",
+        fix="end this revision before the DELETE, and keep both tables alike with a trigger; in a later release, in"
+        f" batches:\n{send(f'DELETE FROM {sql_name(table)} WHERE <which rows>')}",
+        severity=Severity.WARNING,
+    )
+
+
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, name varchar(50))"
 
 RULE = Rule(
@@ -61,6 +90,23 @@ RULE = Rule(
     source="https://martinfowler.com/bliki/ParallelChange.html",
     findings=findings,
     examples=(
+        Example(
+            given=(_USERS,),
+            body="""
+            op.create_table("people", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(50)))
+            op.execute("INSERT INTO people (id, name) SELECT id, name FROM users")
+            op.execute("DELETE FROM users")
+            """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.execute("CREATE TABLE users_kept AS SELECT * FROM users")
+            op.execute("DELETE FROM users")
+            """,
+            flagged=False,
+        ),
         Example(
             given=(_USERS,),
             body="""

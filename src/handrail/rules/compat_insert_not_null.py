@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from handrail.model.action import Action, AddColumn, AlterDefault, AlterNullable, ColumnSpec
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
-from handrail.model.hazards.spelling import call
+from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -37,7 +37,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         after = step.after.column(table, name)
         if statement.before.column(table, name) is not None or after is None or not _required(after):
             continue
-        if triggered(step.after, table):
+        if triggered(step.after, table, name):
             continue
         last, cause = _last(step, table, name, (statement, action))
         found = RULE.at(
@@ -47,12 +47,16 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             why="its default is dropped again in the same revision"
             if isinstance(cause, AlterDefault)
             else "it has no default that would stand in",
-            fix="leave it nullable, or with its default: "
-            + call("add_column", table, f'sa.Column("{name}", ..., server_default=...)')
-            + ",\nuntil no version runs that does not know it; then tighten it in a later revision",
+            fix="nullable, or with a default that stays, until no version runs that does not know it:\n"
+            + send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(name)} {_type(action.column)}")
+            + "\nthen tighten it in a later revision",
             severity=Severity.WARNING if isinstance(cause, AddColumn) else None,
         )
         yield deployed.judged(found, deployed.leaving_out(facts, table, name))
+
+
+def _type(column: ColumnSpec) -> str:
+    return column.type if isinstance(column.type, str) else "<its type>"
 
 
 def _required(column: ColumnSpec) -> bool:

@@ -36,7 +36,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         table, constraint = action.table, action.constraint
         if statement.creates(table) or _of_new_columns(statement, table, constraint) or _was(step, table, constraint):
             continue
-        demand = constraint.expression or f"{constraint.kind.value} on {', '.join(constraint.columns)}"
+        demand = _demand(constraint)
         yield RULE.at(
             step,
             statement,
@@ -45,6 +45,14 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             fix=f"release a version that keeps {demand} by itself, wait until no older one runs, and add it then",
             confidence=Confidence.LOW,
         )
+
+
+def _demand(constraint: ConstraintSpec) -> str:
+    """Return what a version has to keep, in words that follow "keeps"."""
+    if constraint.kind is ConstraintKind.FOREIGN_KEY:
+        target = f"{constraint.referenced_table} ({', '.join(constraint.referenced_columns) or 'its key'})"
+        return f"{', '.join(constraint.columns)} among those of {target}"
+    return constraint.expression or f"the rules of {constraint.name or 'the constraint'}"
 
 
 def _of_new_columns(statement: ReviewedStatement, table: str, constraint: ConstraintSpec) -> bool:

@@ -27,7 +27,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     if step is None:
         return
     for statement, action in changes(step):
-        key = new_key(statement, action)
+        key = new_key(statement, action, step.before)
         if key is None or isinstance(action, AddColumn):
             continue
         table, columns = key

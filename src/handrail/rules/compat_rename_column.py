@@ -36,7 +36,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         table, old, new = action.table, action.column, action.new_name
         if statement.adds(table, old) or stands_in(step, table):
             continue
-        if step.after.column(table, old) is not None and triggered(step.after, table):
+        if step.after.column(table, old) is not None and triggered(step.after, table, old, new):
             continue
         known = statement.before.column(table, old)
         type_ = known.type if known is not None and isinstance(known.type, str) else "<type>"

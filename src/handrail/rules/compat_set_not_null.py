@@ -37,7 +37,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if statement.adds(table, column) or never_null(statement.before, table, column):
             continue
         filled = after is not None and (isinstance(after.default, str) or bool(after.identity))
-        if filled or triggered(step.after, table):
+        if filled or triggered(step.after, table, column):
             continue
         yield RULE.at(
             step,

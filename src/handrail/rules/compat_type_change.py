@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.column_type import Fit, alike, fit, parsed
-from handrail.model.hazards.spelling import call
+from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -47,9 +47,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"older versions read and write {table}.{column} as "
             + (f"{old}, not as {new}" if old is not UNKNOWN else f"what it was, not as {new}"),
             why="a driver makes values of another kind of it, and binds parameters with the type the models name",
-            fix=call("add_column", table, f'sa.Column("{column}_new", <{new}>)')
-            + ", kept alike by a trigger and copied in "
-            f"batches; drop {column} once no version names it",
+            fix=send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(f'{column}_new')} {new}")
+            + f"\nkept alike by a trigger and copied in batches; drop {column} once no version names it",
             confidence=Confidence.LOW if old is UNKNOWN else Confidence.HIGH,
         )
 

@@ -25,6 +25,7 @@ from handrail.model.action import (
     DropTable,
 )
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import call, quoted
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -51,9 +52,20 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"{dropped} is dropped with all that depends on it"
             + (f": {', '.join(known)}" if known else ", whatever that is"),
             why="CASCADE drops dependants without naming them, and they differ between databases",
-            fix="\n".join((*(f"drop {name} first, by name" for name in known), f"drop {dropped} without CASCADE")),
+            fix="\n".join((*(f"drop {name} first, by name" for name in known), _plainly(action, dropped))),
             severity=Severity.ERROR if loses else Severity.WARNING,
         )
+
+
+def _plainly(action: Action, dropped: str) -> str:
+    """Return the drop without CASCADE, as a line where there is one operation for it."""
+    match action:
+        case DropTable(table=table):
+            return call("drop_table", table)
+        case DropColumn(table=table, column=column):
+            return call("drop_column", table, quoted(column))
+        case _:
+            return f"drop {dropped} without CASCADE"
 
 
 def _dropped(action: Action) -> str:

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AlterType
 from handrail.model.finding import Finding
-from handrail.model.hazards.column_type import Fit, fit, parsed
-from handrail.model.hazards.spelling import call, sql_name
+from handrail.model.hazards.column_type import Fit, bounds, fit, parsed
+from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -73,7 +73,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             else "the statement fails at the first value that does not fit, and so do later writes of older versions",
             fix=f"count what does not fit first: {_count(action, what)}\n"
             "and keep the values: "
-            + call("add_column", action.table, f'sa.Column("{action.column}_new", ...)')
+            + send(f"ALTER TABLE {sql_name(action.table)} ADD COLUMN {sql_name(f'{action.column}_new')} {old}")
             + f", fill it in batches, and drop {action.column} once nobody reads it",
             severity=Severity.ERROR if what is Fit.CUT else None,
             subject=(action.table, action.column),
@@ -88,7 +88,8 @@ def _count(action: AlterType, what: Fit) -> str:
     elif what is Fit.CUT:
         condition = f"CAST({column} AS {action.type}) <> {column}"
     else:
-        condition = f"{column} is out of the range of {action.type}"
+        most = bounds(action.type)
+        condition = f"{column} NOT BETWEEN {most}" if most else f"{column} is out of the range of {action.type}"
     return f"SELECT count(*) FROM {sql_name(action.table)} WHERE {condition}"
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, Verb, WriteRows
 from handrail.model.finding import Finding
-from handrail.model.hazards.spelling import literal, sql_name
+from handrail.model.hazards.batch_spelling import by_ranges
 from handrail.model.hazards.table_change import everywhere, filled
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -55,7 +55,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             why="each row stays locked until the transaction ends, and is written anew"
             if facts.engine != "sqlite"
             else "nobody else can write to the database until the transaction ends",
-            fix=_fix(statement, action),
+            fix=f"in a revision of its own, in batches:\n{by_ranges(statement, action)}",
             severity=Severity.NOTE if rows is not UNKNOWN and rows < _SMALL_ROWS else None,
         )
 
@@ -81,22 +81,6 @@ def _empty_still(revision: ReviewedRevision, statement: ReviewedStatement, actio
     later = known.added.get(found[1], known.created_in) != known.created_in
     return (
         later and column is not None and column.default is None and not filled(revision.earlier, action.table, found[1])
-    )
-
-
-def _fix(statement: ReviewedStatement, action: WriteRows) -> str:
-    known = statement.before.table(action.table)
-    key = sql_name(next(iter(known.primary_key if known else ()), "id"))
-    column = next(map(sql_name, action.columns), "<column>")
-    highest = f"SELECT max({key}) FROM {sql_name(action.table)}"
-    update = f"UPDATE {sql_name(action.table)} SET {column} = ... WHERE {key} >= :a AND {key} < :b"
-    return (
-        "in a revision of its own, in batches:\n"
-        f"last = op.get_bind().scalar(sa.text({literal(highest)})) or 0\n"
-        "for start in range(0, last + 1, 1000):\n"
-        "    with op.get_context().autocommit_block():\n"
-        f"        op.execute(sa.text({literal(update)})"
-        ".bindparams(a=start, b=start + 1000))"
     )
 
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 from handrail.model.action import AddColumn, ColumnSpec
 from handrail.model.finding import Finding
-from handrail.model.hazards.spelling import call, quoted
+from handrail.model.hazards.batch_spelling import filling, key_of
+from handrail.model.hazards.spelling import call, quoted, send, sql_name
 from handrail.model.hazards.table_change import changes
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 from handrail.model.violation import ViolationKind
@@ -39,14 +40,24 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 what=f"{table}.{name} is added NOT NULL without a default; "
                 f"{step.direction.value}() fails if {table} has rows",
                 why="the rows that are there would have no value",
-                fix="in three revisions:\n"
-                + call("add_column", table, f'sa.Column("{name}", ..., nullable=True)')
-                + f"\nfill {name} in batches\n"
-                + call("alter_column", table, quoted(name), "nullable=False")
-                + "\nor with server_default=..., where one value is right for all rows",
+                fix="in three revisions:\n" + _fix(statement, action, facts.engine),
                 severity=Severity.NOTE if empty else None,
                 subject=(table, name),
             )
+
+
+def _fix(statement: ReviewedStatement, action: AddColumn, engine: str) -> str:
+    table, name = action.table, action.column.name
+    type_ = action.column.type if isinstance(action.column.type, str) else "<its type>"
+    fill = filling(table, key_of(statement.before.table(table)), name, "...") if engine != "mysql" else f"fill {name}"
+    require = call("alter_column", table, quoted(name), "nullable=False")
+    if engine == "sqlite":
+        batch = f"with op.batch_alter_table({quoted(table)}) as batch:"
+        require = f"{batch}\n    batch.alter_column({quoted(name)}, nullable=False)"
+    return (
+        send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(name)} {type_}")
+        + f"\n{fill}\n{require}\nor with server_default=..., where one value is right for all rows"
+    )
 
 
 def _without_value(column: ColumnSpec) -> bool:

@@ -40,9 +40,17 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             line=line,
             what=f"the revision imports {what}, which changes after it",
             why="a revision runs against the schema of its own day, the models describe that of today",
-            fix='write the table into the revision: users = sa.table("users", sa.column("id"), ...) with the columns '
-            "it uses, and work with that",
+            fix=f"write the table into the revision, with the columns it uses, and work with that:\n{_instead(what)}",
         )
+
+
+def _instead(what: str) -> str:
+    """Return the lines for the classes in `User from app.models`, for `users` where there are none."""
+    classes = re.findall(r"\b[A-Z]\w*[a-z]\w*\b", what.partition(" from ")[0]) if " from " in what else []
+    names = [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in classes if name not in _NAMES] or [
+        "users"
+    ]
+    return "\n".join(f'{name} = sa.table("{name}", sa.column("id"), ...)' for name in names)
 
 
 def _imports(tree: ast.AST, source: str) -> Iterator[tuple[int, str]]:

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AlterNullable
 from handrail.model.finding import Finding
+from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.long_work import never_null
-from handrail.model.hazards.spelling import send, sql_name
+from handrail.model.hazards.spelling import made_up, send, sql_name
 from handrail.model.hazards.table_change import changes, filled
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import ViolationKind
@@ -46,19 +47,25 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             what=f"{table}.{column} is set NOT NULL, and no revision fills it"
             + ("; it was added just before" if new else ""),
             why="the statement fails if one row holds NULL" + (": all do" if new else ""),
-            fix=send(f"UPDATE {sql_name(table)} SET {sql_name(column)} = ... WHERE {sql_name(column)} IS NULL")
-            + " in an earlier revision, in batches"
-            + (f"; then\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
+            fix="in an earlier revision, with a value that is right:\n"
+            + _filled(statement, table, column, facts.engine)
+            + (f"\nthen\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
             severity=Severity.ERROR if new else Severity.NOTE if facts.rows(table) == 0 else None,
             confidence=Confidence.HIGH if statement.before.certain else Confidence.LOW,
             subject=(table, column),
         )
 
 
+def _filled(statement: ReviewedStatement, table: str, column: str, engine: str) -> str:
+    if engine == "mysql":  # where a subquery cannot read the table that is written
+        return send(f"UPDATE {sql_name(table)} SET {sql_name(column)} = ... WHERE {sql_name(column)} IS NULL")
+    return filling(table, key_of(statement.before.table(table)), column, "...")
+
+
 def _proved(table: str, column: str) -> str:
     return (
         send(
-            f"ALTER TABLE {sql_name(table)} ADD CONSTRAINT {sql_name(f'{column}_not_null')}"
+            f"ALTER TABLE {sql_name(table)} ADD CONSTRAINT {sql_name(made_up('ck', table, column) + '_not_null')}"
             f" CHECK ({sql_name(column)} IS NOT NULL) NOT VALID"
         )
         + ", VALIDATE it in the next one, and set NOT NULL in the last"

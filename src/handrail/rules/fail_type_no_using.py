@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from handrail.model.action import UNKNOWN, AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.column_type import casts
-from handrail.model.hazards.spelling import call, literal, quoted, sql_name
+from handrail.model.hazards.spelling import call, quoted, send, sql_name
 from handrail.model.hazards.table_change import old_type
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -36,8 +36,10 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             if action.using and not default:
                 continue
             table, column = action.table, action.column
-            using = f"postgresql_using={literal(f'{sql_name(column)}::{action.type}')}"
-            change = call("alter_column", table, quoted(column), "type_=...", using)
+            name = sql_name(column)
+            change = send(
+                f"ALTER TABLE {sql_name(table)} ALTER COLUMN {name} TYPE {action.type} USING {name}::{action.type}"
+            )
             yield RULE.at(
                 step,
                 statement,

@@ -34,7 +34,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     if step is None:
         return
     for statement, action in changes(step):
-        key = new_key(statement, action)
+        key = new_key(statement, action, step.before)
         if key is None:
             continue
         table, columns = key
@@ -127,6 +127,12 @@ RULE = Rule(
             body='op.create_index("uq_email", "users", ["email"], unique=True)',
             flagged=True,
             fails=True,
+        ),
+        Example(
+            given=("CREATE TABLE tags (id integer, name varchar(9) NOT NULL, PRIMARY KEY (id))",),
+            body='op.execute("ALTER TABLE tags DROP PRIMARY KEY, ADD PRIMARY KEY (name, id)")',
+            flagged=False,
+            engines=frozenset({"mysql"}),
         ),
         Example(
             given=("CREATE TABLE tags (id integer, name text)", _row("tags", "1, 'a'", "1, 'b'")),

@@ -15,7 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from handrail.model.action import AddConstraint
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import constraint_name
+from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -29,7 +32,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         for operation in step.operations:
             if operation.name == "drop_constraint" and operation.subject is None:
                 table = operation.table or "the table"
-                name = _made(revision, table) or "<its name in the database>"
+                made, named = _made(revision, table), _to_name(revision, table)
+                name = made or named or "<its name in the database>"
                 line = f'op.drop_constraint("{name}", "{table}")'
                 if facts.engine == "sqlite":
                     line = f'with op.batch_alter_table("{table}") as batch:\n    batch.drop_constraint("{name}")'
@@ -38,7 +42,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                     operation,
                     what=f"a constraint of {table} is dropped without its name; {step.direction.value}() fails here",
                     why="DROP CONSTRAINT needs a name, and none is given",
-                    fix=line,
+                    fix=line + ("\nand give it that name in upgrade()" if named and not made else ""),
                 )
 
 
@@ -47,6 +51,13 @@ def _made(revision: ReviewedRevision, table: str) -> str:
     operations = revision.upgrade.operations if revision.upgrade else ()
     names = [o.subject for o in operations if o.table == table and o.subject and _MAKES.fullmatch(o.name)]
     return names[0] if len(names) == 1 else ""
+
+
+def _to_name(revision: ReviewedRevision, table: str) -> str:
+    """Return a name for the one constraint that upgrade makes on that table without any, '' for none or several."""
+    actions = [action for _, action in revision.upgrade.actions()] if revision.upgrade else []
+    made = [a.constraint for a in actions if isinstance(a, AddConstraint) and bare(a.table) == bare(table)]
+    return constraint_name(table, made[0]) if len(made) == 1 else ""
 
 
 RULE = Rule(

@@ -30,7 +30,7 @@ _ASKS = {
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for a header that lacks fields; a file without any is `hdr-missing`."""
     header = revision.revision.header
-    if not (header.impact or header.risk or header.rollback or header.testing) or only_joins(revision):
+    if not header.is_there or only_joins(revision):
         return
     missing = [name for name in _ASKS if not getattr(header, name.lower())]
     if not missing:

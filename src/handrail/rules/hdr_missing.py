@@ -7,7 +7,7 @@ not written down anywhere else.
 
 The safe way: fill in the header, as `handrail new` writes it. A revision that only joins branches, and an empty
 first one, need none. Revisions up to `rules_from` are left alone. In a project without
-settings of Handrail's, where nobody has agreed to write headers yet, it is a note.
+settings of Handrail's it is a note until a revision before it has a header: nobody has agreed to write them yet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handrail.model.verdict import Severity
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding where the file has no header at all; a header that lacks some fields is `hdr-incomplete`."""
     header = revision.revision.header
-    if header.impact or header.risk or header.rollback or header.testing or only_joins(revision):
+    if header.is_there or only_joins(revision):
         return
     yield RULE.in_file(
         revision,
@@ -33,8 +33,13 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         fix=f"begin the docstring with\n{header.purpose or 'Purpose in one line.'}\n\n"
         "Impact: which tables change, and who notices\nRisk: Low, Medium or High - and why\n"
         "Rollback: Simple, Complex or Requires manual intervention - and how\nTesting: what was run, on which data",
-        severity=None if facts.settled else Severity.NOTE,
+        severity=None if facts.settled or _agreed(revision, facts) else Severity.NOTE,
     )
+
+
+def _agreed(revision: ReviewedRevision, facts: RuleFacts) -> bool:
+    """Return whether a revision below it has a header: then this one was left without."""
+    return any(step.revision in facts.headed for step in revision.earlier)
 
 
 _HEADER = """Add the teams.

@@ -23,7 +23,7 @@ from handrail.model.hazards.header_claims import Risk, is_placeholder, line_of, 
 from handrail.model.hazards.inventory import Spec, Thing, differences, inventories
 from handrail.model.hazards.long_work import never_null
 from handrail.model.hazards.reversal import overwritten
-from handrail.model.hazards.table_change import by_key, stands_in
+from handrail.model.hazards.table_change import by_key, keys_of, stands_in
 from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.operation import Reading
 from handrail.model.replayed import bare
@@ -76,7 +76,7 @@ def _of_schema(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
         table = step.before.table(thing.table)
         if table is None or thing.kind not in {"column", "constraint", "index"}:
             continue
-        if _only_renamed(table, spec):
+        if _only_renamed(table, spec) or _unique_already(table, spec):
             continue
         if not _of_new_columns(step, thing.table, spec):
             proved = thing.kind == "column" and never_null(step.before, thing.table, thing.name)
@@ -92,6 +92,18 @@ def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
         case act.IndexSpec():
             same = (was for was in table.indexes if was.columns == spec.columns)
             return any(was == replace(spec, name=was.name) for was in same)
+        case _:
+            return False
+
+
+def _unique_already(table: ReplayedTable, spec: Spec) -> bool:
+    """Return whether a key holds by itself: one on fewer of its columns was there before."""
+    match spec:
+        case (
+            act.ConstraintSpec(kind=ConstraintKind.UNIQUE, columns=columns)
+            | act.IndexSpec(unique=True, columns=columns)
+        ):
+            return any(set(key) <= set(columns) for key in keys_of(table))
         case _:
             return False
 
@@ -237,6 +249,7 @@ RULE = Rule(
         ),
         _claimed("Low", 'op.alter_column("users", "id", type_=sa.Text)', flagged=True, engines=_PG),
         _claimed("High", 'op.drop_column("users", "name")', flagged=False),
+        _claimed("Low", 'op.create_index("uq_users", "users", ["email", "id"], unique=True)', flagged=False),
         _claimed("Low", 'op.add_column("users", sa.Column("age", sa.Integer))', flagged=False),
         _claimed("Low", _TEAMS, flagged=False),
         _claimed("Low", _FILLED, flagged=False),

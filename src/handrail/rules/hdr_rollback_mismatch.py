@@ -43,7 +43,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"the header says Rollback: {first_words(revision.revision.header.rollback)}, and {told}",
             why="in an emergency somebody runs the downgrade because of this word",
             fix="write the downgrade that the header promises, or\n"
-            f"Rollback: Requires manual intervention - {told}; restore the backup",
+            f"Rollback: Requires manual intervention - {told.partition(' (')[0]}; restore the backup",
         )
 
 

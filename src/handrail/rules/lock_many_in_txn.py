@@ -2,7 +2,8 @@
 
 What happens: the first statement takes ACCESS EXCLUSIVE on a table, which would be held for a moment; a later one
 builds an index, reads all rows or writes a table anew, and everybody waits for the first table for as long as that
-takes. Locks on several tables in one transaction can also meet those of a client the other way round: a deadlock.
+takes. Locks on several tables in one transaction can also meet those of a client the other way round: a deadlock,
+which is a note where each lock is held for a moment only.
 
 Why: every lock is held until the transaction ends, and a revision is one transaction.
 
@@ -60,7 +61,7 @@ def _in_transaction(step: ReviewedStep, statements: list[ReviewedStatement], fac
             what=f"{', '.join(first)} and {last} are kept from everybody in one transaction",
             why="each ACCESS EXCLUSIVE lock is held until the transaction ends, and several together can deadlock",
             fix=f"one revision for each table: {', '.join(held)}",
-            severity=weight(step, Severity.WARNING),
+            severity=Severity.NOTE,
         )
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.action import Action, CreateTable, Other
+from handrail.model.effect import Cost
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import others_use, others_wait, weight
 from handrail.model.hazards.spelling import alone, made_up, revisions, send, sql_name
@@ -82,7 +83,8 @@ def _attached(statement: ReviewedStatement, table: str, facts: RuleFacts) -> tup
     partition = _partition(statement, table)
     known = statement.before.table(partition)
     proved = known is not None and any(c.kind is ConstraintKind.CHECK and c.validated for c in known.constraints)
-    if not partition or proved or not others_wait(statement, partition, facts):
+    looked_at = any(e.relation == partition and e.cost is Cost.SCAN for e in statement.effects)
+    if not looked_at or proved or not others_wait(statement, partition, facts):
         return None
     alter, name = f"ALTER TABLE {sql_name(partition)}", sql_name(made_up("ck", partition, "bounds"))
     return (
@@ -160,5 +162,10 @@ RULE = Rule(
             flagged=False,
         ),
         Example(given=_SCENE, body=_ATTACH, sizes={"logs_2": 5}, flagged=False),
+        Example(
+            given=(*_SCENE, "CREATE INDEX ix_logs ON ONLY logs (line)", "CREATE INDEX ix_logs_1 ON logs_1 (line)"),
+            body='op.execute("ALTER INDEX ix_logs ATTACH PARTITION ix_logs_1")',
+            flagged=False,
+        ),
     ),
 )

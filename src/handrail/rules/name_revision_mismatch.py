@@ -11,11 +11,13 @@ The safe way: `<revision id>_<what_changes>.py`, and the docstring as the code h
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards import revision_name
+from handrail.model.hazards.syntax import syntax
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.revision import Revision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -54,12 +56,30 @@ def _mismatches(revision: Revision) -> Iterator[tuple[str, str]]:
             f"Revision ID: {revision.id}",
         )
     parents = {part.strip("'\"` ()") for part in told.get("revises", "").split(",")} - _NONE
-    if "revises" in told and parents != set(revision.parents):
+    if "revises" in told and parents not in (set(revision.parents), set(_written(revision))):
         code = ", ".join(revision.parents)
         yield (
             f"the docstring says Revises: {told['revises'] or 'nothing'}, and the code {code or 'None'}",
             f"Revises: {code}",
         )
+
+
+def _written(revision: Revision) -> tuple[str, ...]:
+    """Return down_revision as the file has it: a parent that no file defines is none of the revision's parents."""
+    tree = syntax(revision.source)
+    for node in tree.body if tree else ():
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id="down_revision")], value=ast.Constant(value=str(name)))
+                | ast.AnnAssign(target=ast.Name(id="down_revision"), value=ast.Constant(value=str(name)))
+            ):
+                return (name,)
+            case (
+                ast.Assign(targets=[ast.Name(id="down_revision")], value=ast.Tuple(elts=names) | ast.List(elts=names))
+                | ast.AnnAssign(target=ast.Name(id="down_revision"), value=ast.Tuple(elts=names) | ast.List(elts=names))
+            ):
+                return tuple(str(one.value) for one in names if isinstance(one, ast.Constant))
+    return ()
 
 
 _ALEMBIC = "add users email\n\nRevision ID: {id}\nRevises: {parent}\nCreate Date: 2026-01-31 10:00:00\n\n"

@@ -32,7 +32,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         line=next((n for n, line in enumerate(lines, start=1) if re.match(r"revision\b.*=", line)), 1),
         what=f"the revision id {revision.id} has {len(revision.id)} characters, and the version table takes {_LONGEST}",
         why="Alembic keeps it in a VARCHAR(32); the server refuses it after everything else has run",
-        fix=f'revision = "{revision.id[:_LONGEST]}", and the same in down_revision of what follows it',
+        fix=f'revision = "{revision.id[:_LONGEST].rstrip("_-")}", and the same in down_revision of what follows it',
         severity=Severity.WARNING if facts.engine == "sqlite" else None,
     )
 

@@ -7,7 +7,8 @@ Why: names differ only in case on some file systems and not on others, blanks an
 archives; a name that is a sentence is cut off wherever it is shown.
 
 The safe way: `<revision id>_<what_changes>.py`, in lower case with underscores, ten words at most. Renaming the file
-is safe: its name is not stored in any database.
+is safe: its name is not stored in any database. What Alembic itself makes of a long message, or of one in other
+letters, is a note.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from handrail.model.verdict import Severity
 _STYLE = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*_?")
 _LONGEST = 60
 _MOST_WORDS = 10
+_LETTERS, _SENTENCE = "letters outside ASCII", "it is a whole sentence"
+#: What Alembic itself makes of a message; anything else was written by hand.
+_OF_ALEMBIC = frozenset({_LETTERS, _SENTENCE})
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
@@ -41,6 +45,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             what=f"the file {file} is not named in lowercase_with_underscores: {wrong}",
             why="other spellings break on some file systems and in scripts, long ones are cut off",
             fix=f"git mv '{file}' '{file.replace(slug, better)}'",
+            severity=None if wrong in _OF_ALEMBIC else Severity.WARNING,
         )
     elif revision.revision.path.stem.endswith(f"{slug}_{identity}"):
         yield RULE.in_file(
@@ -53,14 +58,14 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 def _wrong(slug: str) -> str:
     if not slug.isascii():
-        return "letters outside ASCII"
+        return _LETTERS
     if slug.lower() != slug:
         return "capitals"
     if not _STYLE.fullmatch(slug):
         odd = sorted(set(re.sub(r"[a-z0-9_]", "", slug)))
         return f"it has {' '.join(repr(c) for c in odd)}" if odd else "underscores that separate nothing"
     if len(slug) > _LONGEST or len(revision_name.said(slug)) > _MOST_WORDS:
-        return "it is a whole sentence"
+        return _SENTENCE
     return ""
 
 

@@ -18,18 +18,12 @@ from collections.abc import Iterator
 from handrail.model import action as act
 from handrail.model.action import ConstraintSpec
 from handrail.model.finding import Finding
+from handrail.model.hazards.spelling import constraint_name
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
 from handrail.model.verdict import Severity
-
-_PREFIX = {
-    ConstraintKind.UNIQUE: "uq",
-    ConstraintKind.FOREIGN_KEY: "fk",
-    ConstraintKind.CHECK: "ck",
-    ConstraintKind.PRIMARY_KEY: "pk",
-}
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
@@ -52,7 +46,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
             if constraint.name or constraint.using_index:
                 continue
             table = bare(table)
-            name = _name(table, constraint)
+            name = constraint_name(table, constraint)
             yield RULE.at(
                 step,
                 statement,
@@ -65,11 +59,6 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 
 def _worth_a_name(constraints: tuple[ConstraintSpec, ...]) -> tuple[ConstraintSpec, ...]:
     return tuple(c for c in constraints if c.kind is not ConstraintKind.PRIMARY_KEY)
-
-
-def _name(table: str, constraint: ConstraintSpec) -> str:
-    prefix = _PREFIX.get(constraint.kind, "ck")
-    return "_".join(part for part in (prefix, table.rpartition(".")[2], *constraint.columns) if part)
 
 
 _GIVEN = ("CREATE TABLE teams (id integer PRIMARY KEY)", "CREATE TABLE users (id integer, team_id integer, email text)")

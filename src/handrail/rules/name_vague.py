@@ -38,6 +38,8 @@ _BEGINNING = frozenset({"initial", "init", "base", "baseline", "first", "start"}
 #: Verbs that say that something happens, and not what.
 _UNSPECIFIC = frozenset(said("adjust alter change changes fix fixes improve modify tweak update updates"))
 _SPECIFIC = revision_name.VERBS_OF_CHANGE - {"index"} - _UNSPECIFIC
+#: Words that are verbs where a name begins with them: `index_orders`, and not `orders_index`.
+_VERBS_IN_FRONT = frozenset({"empty", "index", "key"})
 _SAID_OF_ANY = _ANY | _UNSPECIFIC | _SPECIFIC
 _JOINING = frozenset({"merge", "merges", "join", "joins", "heads", "branches"})
 
@@ -66,7 +68,7 @@ def _fits_any(text: str, revision: ReviewedRevision) -> bool:
     step = revision.upgrade
     touched = {name.lower() for name in names(step)} if step else set()
     rest = [w for w in told if w in touched or not (w in _SAID_OF_ANY or w.isdigit() or len(w) == 1)]
-    if _SPECIFIC.intersection(told) or not step:
+    if _SPECIFIC.intersection(told) or _VERBS_IN_FRONT.intersection(told[:1]) or not step:
         return not rest
     owners = frozenset[str]().union(*(words(name) for name in tables(step)))
     return words(" ".join(rest)) <= owners
@@ -94,6 +96,9 @@ RULE = Rule(
         _named("add_users_email", "Add users.email.", flagged=False),
         _named("update_users_email_lower", "Update the emails of users to lower case.", flagged=False),
         _named("drop_legacy_sessions", "Drop legacy sessions.", flagged=False),
+        email_added("index_users", "Index users.", flagged=False),
+        email_added("empty_users", "Empty users", flagged=False),
+        email_added("users_index", "Users index.", flagged=True),
         email_added("update_users", "Update users table.", flagged=True),
         email_added("alter_table", "Alter table.", flagged=True),
         email_added("users_changes", "Users changes.", flagged=True),

@@ -88,7 +88,7 @@ def _unread(revision: ReviewedRevision, step: ReviewedStep, facts: RuleFacts) ->
         why="what was not read may do anything" + ("" if failed else "; what follows depends on what is there"),
         fix=f"make {function} readable without a database, or review it by hand and say so: "
         f"# handrail: ignore[{RULE.name}] what it does",
-        severity=Severity.WARNING if failed else Severity.NOTE,
+        severity=Severity.WARNING if failed or (upgrade and not step.statements) else Severity.NOTE,
         confidence=Confidence.LOW if facts.engine_assumed else Confidence.HIGH,
     )
 

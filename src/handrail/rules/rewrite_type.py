@@ -17,11 +17,12 @@ from collections.abc import Iterator
 
 from handrail.model.action import AlterType
 from handrail.model.finding import Finding
+from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.hazards.long_work import converts, old_server_type
 from handrail.model.hazards.spelling import revisions, send, sql_name
 from handrail.model.hazards.table_rewrite import rewrites
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
 
@@ -48,7 +49,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                     else "the old type was not seen in the revisions; only some changes leave the rows as they are"
                 )
                 + counted(action.table, facts),
-                fix=_fix(action),
+                fix=_fix(statement, action),
                 severity=weight(step, RULE.severity if old else _guessed(action)),
                 confidence=Confidence.HIGH if old else Confidence.LOW,
             )
@@ -60,14 +61,20 @@ def _guessed(action: AlterType) -> Severity:
     return Severity.NOTE if string and not converts(action) else Severity.WARNING
 
 
-def _fix(action: AlterType) -> str:
+def _fix(statement: ReviewedStatement, action: AlterType) -> str:
     table, column = sql_name(action.table), sql_name(action.column)
     new = sql_name(f"{action.column}_new")
     value = action.using or f"{column}::{action.type}"
     return revisions(
         send(f"ALTER TABLE {table} ADD COLUMN {new} {action.type}")
         + f"\nand a trigger BEFORE INSERT OR UPDATE ON {table} that sets {new} from {column}",
-        f"in batches: SET {new} = {value} WHERE {new} IS NULL",
+        filling(
+            action.table,
+            key_of(statement.before.table(action.table)),
+            f"{action.column}_new",
+            value,
+            f"{column} IS NOT NULL",
+        ),
         f"once the application reads {new}: drop the trigger and {column}",
     )
 
@@ -120,6 +127,16 @@ RULE = Rule(
             body='op.alter_column("elsewhere", "name", existing_type=sa.String(40), type_=sa.String(80))',
             flagged=False,
             not_run="the table was made outside of the revisions",
+        ),
+        Example(
+            given=("CREATE TYPE mood AS ENUM ('good', 'bad')", "CREATE TABLE days (id integer, mood mood)"),
+            body="""
+            op.execute("ALTER TYPE mood RENAME TO mood_before")
+            op.execute("CREATE TYPE mood AS ENUM ('good', 'bad', 'odd')")
+            op.execute("ALTER TABLE days ALTER COLUMN mood TYPE mood USING mood::text::mood")
+            op.execute("DROP TYPE mood_before")
+            """,
+            flagged=True,
         ),
         _change("name", "sa.String(80)"),
         _change("name", "sa.String()"),

@@ -16,9 +16,10 @@ from collections.abc import Iterator
 
 from handrail.model.action import UNKNOWN, AddColumn
 from handrail.model.finding import Finding
+from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.hazards.spelling import revisions, send, sql_name
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
 
@@ -39,19 +40,19 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 " a value of its own: every row is written anew while everybody waits",
                 why=f"{action.column.default} is asked once for each row, under ACCESS EXCLUSIVE"
                 + counted(action.table, facts),
-                fix=_fix(action),
+                fix=_fix(statement, action),
                 severity=weight(step, Severity.WARNING if guess else RULE.severity),
                 confidence=Confidence.LOW if guess else Confidence.HIGH,
             )
 
 
-def _fix(action: AddColumn) -> str:
+def _fix(statement: ReviewedStatement, action: AddColumn) -> str:
     table, column, default = sql_name(action.table), sql_name(action.column.name), action.column.default
     bodies = [
         send(f"ALTER TABLE {table} ADD COLUMN {column} {action.column.type}")
         + "\n"
         + send(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}"),
-        f"in batches: SET {column} = {default} WHERE {column} IS NULL",
+        filling(action.table, key_of(statement.before.table(action.table)), action.column.name, str(default)),
     ]
     if action.column.nullable is False:
         bodies.append(f"make {column} NOT NULL, see lock-set-not-null")

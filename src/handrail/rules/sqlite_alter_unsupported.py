@@ -36,10 +36,14 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     for step in revision.steps:
         for statement in step.statements:
             refused = refusal(statement.statement.sql)
-            columns = (_column(around, action) for around, action in statement.each())
-            what = refused.what if refused else next(filter(None, columns), "")
+            columns = (
+                (what, getattr(action, "table", ""))
+                for around, action in statement.each()
+                if (what := _column(around, action))
+            )
+            what, table = (refused.what, refused.table) if refused else next(columns, ("", ""))
             if what:
-                table = (refused and refused.table) or "the table"
+                table = table or "the table"
                 yield (
                     _finding(step, statement.operation, what, table)
                     if statement.operation

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
-from handrail.model.hazards.reversal import undone
+from handrail.model.hazards.reversal import place_of, undone
 from handrail.model.hazards.unseen import otherwise
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -23,23 +23,23 @@ from handrail.model.verdict import Severity
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each attribute that downgrade sets, and otherwise than it was."""
-    found = undone(revision)
-    for thing, attribute, untouched in found.changed if found else ():
+    up, down, found = revision.upgrade, revision.downgrade, undone(revision)
+    if up is None or down is None or found is None:
+        return
+    for thing, attribute, untouched in found.changed:
         if untouched:
             continue
-        yield RULE.in_file(
-            revision,
-            line=revision.revision.downgrade_line or 1,
+        yield RULE.at(
+            down,
+            place_of(revision, thing),
             what=f"after downgrade() the {attribute.name} of {thing} is {attribute.now}; it was {attribute.was}",
             why="the version that is rolled back to relies on what was there",
             fix=f"give {thing} in downgrade() the {attribute.name} it had: {attribute.was}",
         )
-
-    up, down = revision.upgrade, revision.downgrade
-    for column, now, was in otherwise(up, down) if found and up and down else ():
-        yield RULE.in_file(
-            revision,
-            line=revision.revision.downgrade_line or 1,
+    for column, now, was in otherwise(up, down):
+        yield RULE.at(
+            down,
+            revision.line(revision.revision.downgrade_line or 1),
             what=f"after downgrade() the type of column {column} is {now}; upgrade() says that it was {was}",
             why="the version that is rolled back to relies on what was there",
             fix=f"give column {column} in downgrade() the type it had: {was}",

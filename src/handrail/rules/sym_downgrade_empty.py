@@ -16,14 +16,23 @@ from collections.abc import Iterator
 
 from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import owns_up
-from handrail.model.hazards.reversal import changes_schema, explains, is_missing, only_adds_enum_values, to_write_back
+from handrail.model.hazards.inventory import differences, inventories
+from handrail.model.hazards.reversal import (
+    changes_schema,
+    explains,
+    is_missing,
+    only_adds_enum_values,
+    owners_only,
+    to_write_back,
+)
 from handrail.model.hazards.touched import does_nothing, tables
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.hazards.undoing import dropping, making, setting_back
+from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
 
-def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
+def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding where downgrade is empty and upgrade leaves something behind."""
     up, down = revision.upgrade, revision.downgrade
     missing = is_missing(revision)
@@ -41,10 +50,29 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         why="the rollback stops here: Alembic finds no such function"
         if missing
         else "a rollback takes the revision out of the version table and leaves the database as it is",
-        fix=f"undo in downgrade() what upgrade() does to {', '.join(sorted(tables(up))) or 'the database'};"
-        " where that cannot be, raise there and say\nRollback: Requires manual intervention - how",
+        fix=_fix(up, facts),
         severity=None if schema else Severity.WARNING,
     )
+
+
+def _fix(up: ReviewedStep, facts: RuleFacts) -> str:
+    lines = list(_back(up, facts))
+    touched = ", ".join(sorted(tables(up))) or "the database"
+    undo = "\n".join(("in downgrade():", *lines)) if lines else f"undo in downgrade() what upgrade() does to {touched}"
+    return f"{undo}\nwhere that cannot be, raise there and say\nRollback: Requires manual intervention - how"
+
+
+def _back(up: ReviewedStep, facts: RuleFacts) -> Iterator[str]:
+    """Yield the lines that set back, make again and drop what upgrade changes, drops and makes."""
+    before, after = inventories(up.before, up.after)
+    in_batch = facts.engine == "sqlite"
+    for thing, was in before.items():
+        for attribute in differences(was, after[thing]) if thing in after else ():
+            yield setting_back(thing, attribute, in_batch=in_batch)
+    for thing in owners_only([thing for thing in before if thing not in after]):
+        yield making(thing, before[thing], in_batch=in_batch)
+    for thing in reversed(owners_only([thing for thing in after if thing not in before])):
+        yield dropping(thing, after[thing], in_batch=in_batch)
 
 
 _GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)

@@ -31,7 +31,9 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if not isinstance(action, act.CreateEnum):
             continue
         name = bare(action.name)
-        if name not in up.after.enums or name not in down.after.enums or not down.after.certain:
+        if name in up.before.enums or name not in up.after.enums:
+            continue
+        if name not in down.after.enums or not down.after.certain:
             continue
         if not down.read and ".drop(" in revision.revision.source:
             continue
@@ -49,6 +51,15 @@ op.create_table(
     "days", sa.Column("id", sa.Integer, primary_key=True), sa.Column("mood", sa.Enum("good", "bad", name="mood"))
 )
 """
+
+
+def _made_anew(values: str) -> str:
+    return f"""
+    op.execute("ALTER TYPE mood RENAME TO mood_before")
+    op.execute("CREATE TYPE mood AS ENUM ({values})")
+    op.execute("ALTER TABLE days ALTER COLUMN mood TYPE mood USING mood::text::mood")
+    op.execute("DROP TYPE mood_before")
+    """
 
 
 RULE = Rule(
@@ -73,6 +84,12 @@ RULE = Rule(
         ),
         Example(
             body=_TABLE, downgrade='op.drop_table("days")\nsa.Enum(name="mood").drop(op.get_bind())', flagged=False
+        ),
+        Example(
+            given=("CREATE TYPE mood AS ENUM ('good', 'bad')", "CREATE TABLE days (id integer, mood mood)"),
+            body=_made_anew("'good'"),
+            downgrade=_made_anew("'good', 'bad'"),
+            flagged=False,
         ),
     ),
 )

@@ -83,6 +83,10 @@ _NO_EMAIL = 'op.drop_column("users", "email")'
 _INDEX = 'op.create_index("ix_users_name", "users", ["name"])'
 _PG = frozenset({"postgresql"})
 
+_PARTITIONED = (
+    "CREATE TABLE logs (day date NOT NULL, line text) PARTITION BY RANGE (day)",
+    "CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+)
 
 RULE = Rule(
     name="sym-missing-op",
@@ -92,6 +96,18 @@ RULE = Rule(
     findings=findings,
     examples=(
         Example(given=_GIVEN, body=f"{_EMAIL}\n{_INDEX}", downgrade=_NO_EMAIL, flagged=True),
+        Example(
+            given=_PARTITIONED,
+            body="""
+            op.execute("CREATE INDEX ix_logs ON ONLY logs (line)")
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY ix_logs_1 ON logs_1 (line)")
+            op.execute("ALTER INDEX ix_logs ATTACH PARTITION ix_logs_1")
+            """,
+            downgrade='op.execute("DROP INDEX ix_logs")',
+            flagged=False,
+            engines=_PG,
+        ),
         Example(
             given=_GIVEN,
             body=f'{_EMAIL}\nop.create_table("t", sa.Column("id", sa.Integer))',

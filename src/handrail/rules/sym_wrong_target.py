@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
-from handrail.model.hazards.reversal import misnamed, undone
+from handrail.model.hazards.inventory import Thing
+from handrail.model.hazards.reversal import misnamed, place_of, undone
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -28,13 +29,19 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         return
     for thing in found.taken:
         yield _finding(
+            down,
             revision,
+            thing,
             f"downgrade() drops {thing}, which upgrade() leaves alone",
             "drop what upgrade() makes, by its name",
         )
     for thing in found.made:
         yield _finding(
-            revision, f"downgrade() makes {thing}, which was not there before", "make what upgrade() drops, by its name"
+            down,
+            revision,
+            thing,
+            f"downgrade() makes {thing}, which was not there before",
+            "make what upgrade() drops, by its name",
         )
     told = set()
     for statement, dropped, meant in misnamed(revision, found):
@@ -92,13 +99,15 @@ def _missing(statement: ReviewedStatement, action: act.Action, down: ReviewedSte
 
 
 def _whole(down: ReviewedStep) -> bool:
-    return down.before.certain and all(table.complete for table in down.before.tables.values())
+    """Return whether all that can have an index was seen being made; of a materialized view only its indexes are."""
+    before = down.before
+    return before.certain and all(table.complete or name in before.built for name, table in before.tables.items())
 
 
-def _finding(revision: ReviewedRevision, what: str, fix: str) -> Finding:
-    return RULE.in_file(
-        revision,
-        line=revision.revision.downgrade_line or 1,
+def _finding(down: ReviewedStep, revision: ReviewedRevision, thing: Thing, what: str, fix: str) -> Finding:
+    return RULE.at(
+        down,
+        place_of(revision, thing),
         what=what,
         why="after a rollback the schema is not the one before",
         fix=fix,
@@ -114,6 +123,17 @@ op.alter_column(
 )
 """
 _PG = frozenset({"postgresql"})
+_TOTALS = (
+    "CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM users",
+    "CREATE UNIQUE INDEX uq_totals ON totals (n)",
+)
+
+
+def _key(old: str, new: str) -> str:
+    return f"""
+    op.execute("ALTER TABLE users DROP CONSTRAINT {old}")
+    op.execute("ALTER TABLE users ADD CONSTRAINT {new} PRIMARY KEY (id)")
+    """
 
 
 RULE = Rule(
@@ -131,6 +151,21 @@ RULE = Rule(
             downgrade='op.drop_index("ix_users_nam", table_name="users")',
             flagged=True,
             back_fails=True,
+        ),
+        Example(
+            given=(*_GIVEN, *_TOTALS),
+            body=_EMAIL,
+            downgrade=f'op.drop_index("ix_users_email", table_name="users")\n{_NO_EMAIL}',
+            flagged=True,
+            back_fails=True,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body=_key("users_pkey", "users_key"),
+            downgrade=_key("users_key", "users_pkey"),
+            flagged=False,
+            engines=_PG,
         ),
         Example(
             given=_GIVEN,

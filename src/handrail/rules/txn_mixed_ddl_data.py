@@ -19,6 +19,7 @@ from itertools import groupby
 from handrail.model.action import Verb, WriteRows
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
+from handrail.model.hazards.batch_spelling import by_ranges
 from handrail.model.hazards.bystander import others_use, others_wait, weight
 from handrail.model.hazards.spelling import revisions
 from handrail.model.operation import Reading, StatementKind
@@ -75,7 +76,6 @@ def _finding(
 ) -> Finding:
     (ddl, table), (dml, rows) = locked, written
     after = dml > ddl
-    sql = " ".join(statements[dml].statement.sql.split())
     return RULE.at(
         step,
         statements[dml],
@@ -85,9 +85,17 @@ def _finding(
         why=f"ACCESS EXCLUSIVE on {table} is held until the transaction ends"
         if after
         else f"the rows stay locked while the change waits for ACCESS EXCLUSIVE on {table}",
-        fix=revisions(f"change {table}", f"in batches, with a COMMIT after each: {sql}"),
+        fix=revisions(f"change {table}", _in_batches(statements[dml])),
         severity=weight(step, Severity.ERROR if after else Severity.WARNING),
     )
+
+
+def _in_batches(statement: ReviewedStatement) -> str:
+    """Return the lines that send an UPDATE range by range, or the statement in words where it is another one."""
+    for action in statement.actions:
+        if isinstance(action, WriteRows) and action.verb is Verb.UPDATE and not action.reads:
+            return by_ranges(statement, action)
+    return f"in batches, with a COMMIT after each: {' '.join(statement.statement.sql.split())}"
 
 
 def _guess(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from handrail.engines.base import Refusal
-from handrail.engines.postgresql.statements import hide_literals
-from handrail.engines.postgresql.syntax import quote
+from handrail.engines.postgresql.sql.statements import hide_literals
+from handrail.engines.postgresql.sql.syntax import quote
 from handrail.errors import LeaseHeld
 
 #: Whether the server, database or role makes sessions read-only, also from a session that we made read-only ourselves.

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import shutil
+import signal
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause, Engine, Purpose, for_url
-from handrail.engines.postgresql import clients, likeness, particulars, rows_sql
+from handrail.engines.postgresql import clients, particulars, restored, rows_sql
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.rows_catalog import holders
-from handrail.engines.postgresql.session import Sessions, for_libpq
-from handrail.engines.postgresql.syntax import quote
-from handrail.errors import BackupUnproved, TargetRefused, Unreachable
+from handrail.engines.postgresql.session import Sessions
+from handrail.engines.postgresql.sql.syntax import quote
+from handrail.errors import BackupUnproved
 from handrail.host.partial import Partial
-from handrail.host.programs import Running, running
+from handrail.host.programs import Running, outcome, running
 from handrail.host.secrets import mask
 from handrail.model.backup import Extent, Program
 from handrail.model.grants import Owner
 from handrail.model.needs import Needs
 from handrail.model.particular import Particular
+from handrail.model.target import Target
 
 SUFFIX = ".dump"
 _DUMP = "pg_dump"
 _RESTORE = "pg_restore"
 #: What stands before the names in each line of an archive's table of contents: `215; 1259 16386 TABLE public players`.
 _NUMBERS = 3
+#: With less than this free, a program that writes has failed for want of room.
+_FULL_BYTES = 1 << 20
 
 # No lock; asks the file system for the size of every file of the database.
 _ESTIMATE = text("""
@@ -65,29 +71,23 @@ select p.relid::bigint, pg_table_size(p.relid), p.bytes_processed from pg_catalo
 join pg_catalog.pg_stat_activity a using (pid)
 where p.datname = current_database() and a.application_name = 'pg_dump' and p.relid <> 0
 """)
-# No lock; one row.
-_EXISTS = "select from pg_catalog.pg_database where datname = %s"
-# No lock; stops at the first thing that is somebody's: a schema, or what an extension or initdb has not put there.
-_NOT_EMPTY = text("""
+
+
+# No lock. pg_dump refuses what it may not read, and rows that a policy would hide; of large objects only the owner is
+# asked, because has_largeobject_privilege() is new in 18.
+_UNREADABLE = text("""
 select exists (
   select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
-    and not exists (select from pg_catalog.pg_depend d
-                    where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-  union all
-  select from pg_catalog.pg_namespace n
-  where n.nspname not in ('pg_catalog', 'information_schema', 'public') and n.nspname !~ '^pg_(toast|temp)'
-    and not exists (select from pg_catalog.pg_depend d
-                    where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
-  union all
-  select from (select oid, 'pg_catalog.pg_proc'::regclass as class from pg_catalog.pg_proc
-               union all select oid, 'pg_catalog.pg_type'::regclass from pg_catalog.pg_type
-               where typtype in ('d', 'e', 'r')) o
-  where o.oid >= 16384 and not exists (select from pg_catalog.pg_depend d
-                                       where d.classid = o.class and d.objid = o.oid and d.deptype = 'e')
-  union all
-  select from pg_catalog.pg_largeobject_metadata)
+  where c.relkind in ('r', 'p', 'm', 'S') and n.nspname not in ('pg_catalog', 'information_schema')
+    and n.nspname !~ '^pg_(toast|temp)'
+    and (not has_schema_privilege(n.oid, 'usage') or not has_table_privilege(c.oid, 'select')
+         or row_security_active(c.oid))
+) or exists (select from pg_catalog.pg_largeobject_metadata m where not pg_has_role(m.lomowner, 'usage'))
 """)
+
+
+# No lock. Somebody has made them for us, and pg_restore stops at their comments, which only an owner may write.
+_OTHERS_EXTENSIONS = text("select extname from pg_catalog.pg_extension where not pg_has_role(extowner, 'usage')")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +98,7 @@ class PgDump:
     before: Mapping[str, str]
     program: Program
     running: Running
+    folder: Path
 
     def sequences(self) -> tuple[tuple[str, str, str], ...]:
         """Return each sequence before pg_dump began and now: others move them on, whatever the snapshot.
@@ -113,8 +114,8 @@ class PgDump:
         if status != 0:
             raise BackupUnproved(
                 what="the backup failed; nothing was touched",
-                why=f"pg_dump ended with status {status}: {self.running.said() or 'it gave no reason'}",
-                fix=_grant(str(self.conn.engine.url.username or "the user")),
+                why=f"pg_dump {outcome(status)}: {self.running.said() or 'it gave no reason'}",
+                fix=_way_out(self.conn, self.folder, status),
             )
         return self.program
 
@@ -177,7 +178,7 @@ class PostgresqlBackups:
             ]
             with running(argv, env=environment, locks=(file.lock,)) as process:
                 program = Program(name=_DUMP, version=found.version, major=found.major)
-                yield PgDump(conn=conn, before=before, program=program, running=process)
+                yield PgDump(conn=conn, before=before, program=program, running=process, folder=file.path.parent)
             conn.exec_driver_sql("ROLLBACK")
 
     def restore(
@@ -186,24 +187,46 @@ class PostgresqlBackups:
         """Run pg_restore until its first error. Raises BackupUnproved with its own words."""
         found = clients.find(program.major, tls=clients.wants_tls(into.url))
         where, environment = clients.address(into.url)
+        with into.connect(Purpose.READ) as conn:
+            others = conn.execute(_OTHERS_EXTENSIONS).scalars().all()
         argv = [
             *(str(found.folder / _RESTORE), "--exit-on-error", "--no-password", f"--jobs={jobs}", f"--dbname={where}"),
             "--no-subscriptions",  # nobody may drop a database that has one
             *(() if owners else ("--no-owner",)),
             *(() if privileges else ("--no-privileges",)),
-            str(archive),
         ]
+        comments = {f"COMMENT - EXTENSION {name}" for name in others}
+        with self._without(comments, archive, program) as selection:
+            self._restore([*argv, *selection, str(archive)], environment)
+
+    @contextmanager
+    def _without(self, things: Collection[str], archive: Path, program: Program) -> Iterator[tuple[str, ...]]:
+        """Give the options that leave those lines of the table of contents out."""
+        if not things:
+            yield ()
+            return
+        lines = self._listing(archive, program)
+        with NamedTemporaryFile("w", encoding="utf-8", prefix="handrail-list-") as file:
+            file.writelines(f"{line}\n" for line in lines if line.split(" ", _NUMBERS)[-1].strip() not in things)
+            file.flush()
+            yield (f"--use-list={file.name}",)
+
+    def _restore(self, argv: list[str], environment: Mapping[str, str]) -> None:
         with running(argv, env=environment) as process:
             status = process.wait()
             if status != 0:
                 raise BackupUnproved(
                     what="the archive cannot be restored; the database it was made of was not touched",
-                    why=f"pg_restore ended with status {status}: {process.said() or 'it gave no reason'}",
+                    why=f"pg_restore {outcome(status)}: {process.said() or 'it gave no reason'}",
                     fix="make a new backup: handrail backup create",
                 )
 
     def contents(self, archive: Path, program: Program) -> frozenset[str]:
         """Return the table of contents that pg_restore reads: kind, schema, name and owner of each thing."""
+        lines = self._listing(archive, program)
+        return frozenset(line.split(" ", _NUMBERS)[-1] for line in lines if not line.startswith(";"))
+
+    def _listing(self, archive: Path, program: Program) -> list[str]:
         found = clients.find(program.major, tls=False)
         with running([str(found.folder / _RESTORE), "--list", str(archive)], env=os.environ) as process:
             if process.wait() != 0:
@@ -212,8 +235,7 @@ class PostgresqlBackups:
                     why=f"pg_restore says: {process.said() or 'nothing'}",
                     fix="make a new backup: handrail backup create",
                 )
-            lines = process.everything().splitlines()
-        return frozenset(line.split(" ", _NUMBERS)[-1] for line in lines if not line.startswith(";"))
+            return process.everything().splitlines()
 
     def owners(self, conn: Connection) -> tuple[Owner, ...]:
         """Return who owns what an archive gives to its owner."""
@@ -227,53 +249,17 @@ class PostgresqlBackups:
         """Return the engine of a URL, or of the database of that name on the same server; nothing is opened."""
         return for_url(into if "://" in into else self._url.set(database=into))
 
-    def create(self, into: Engine, like: Needs) -> None:
+    def create(self, into: Engine, like: Needs, source: Target) -> None:
         """Make the database where there is none. Raises TargetRefused, Unreachable."""
-        if not self._exists(into.url):
-            self._create(into.url, like)
-            return
-        with into.connect(Purpose.READ) as conn:
-            there = into.target(conn)
-            not_empty = conn.execute(_NOT_EMPTY).scalar_one()
-        ours = for_url(self._url)
-        with self._sessions.open(Purpose.READ, "") as conn:
-            here = ours.target(conn)
-        name = there.database
-        # A server has many names; its own id is not for everybody to read.
-        told = (here.system_id, there.system_id) if here.system_id and there.system_id else (here.host, there.host)
-        if here.database_oid == there.database_oid and told[0] == told[1]:
-            raise TargetRefused(
-                what=f"a backup is never restored over the database it was made of; {name} was not touched",
-                why=f"{name} is the environment's own database",
-                fix="name a new database: --into NAME",
-            )
-        if not_empty:
-            raise TargetRefused(
-                what=f"the database {name} is not empty; nothing was touched",
-                why="a backup is restored into a new or empty database only",
-                fix="name one that does not exist yet: --into NAME",
-            )
+        restored.create(into, like, source)
 
-    def _exists(self, url: URL) -> bool:
-        try:
-            with _maintenance(url) as conn:
-                return conn.exec_driver_sql(_EXISTS, (url.database,)).first() is not None
-        except Unreachable:  # no other database of the server lets us in: then only this one can tell
-            return True
+    def filling(self, into: Engine, what: str) -> AbstractContextManager[None]:
+        """Say so on the database until the block has ended well."""
+        return restored.filling(into, what)
 
-    def _create(self, url: URL, like: Needs) -> None:
-        statement = likeness.creation(url.database or "", like.locale, like.server_major)
-        with _maintenance(url) as conn:
-            try:
-                conn.exec_driver_sql(statement.as_string().replace("%", "%%"))
-            except DBAPIError as exc:
-                denied = classify(exc) is Cause.DENIED
-                grant = f", or: ALTER ROLE {quote(for_libpq(url).username or 'the user')} CREATEDB" if denied else ""
-                raise TargetRefused(
-                    what=f"the database {url.database} cannot be created; nothing was touched",
-                    why=mask(" ".join(str(exc.orig).split())),
-                    fix=f"create it empty yourself{grant}",
-                ) from exc
+    def way_back(self, into: Engine) -> str:
+        """Return the statement that drops it."""
+        return restored.way_back(into.url)
 
 
 def _sequences(conn: Connection) -> dict[str, str]:
@@ -285,17 +271,6 @@ def _sequences(conn: Connection) -> dict[str, str]:
         rows = conn.exec_driver_sql(statement, execution_options={"no_parameters": True})
         values |= {row[0]: row[1] for row in rows}
     return values
-
-
-@contextmanager
-def _maintenance(url: URL) -> Iterator[Connection]:
-    """Open another database of the same server. Raises Unreachable where none lets us in."""
-    with ExitStack() as stack:
-        try:
-            conn = stack.enter_context(Sessions(url.set(database="postgres")).open(Purpose.STATE, ""))
-        except Unreachable:
-            conn = stack.enter_context(Sessions(url.set(database="template1")).open(Purpose.STATE, ""))
-        yield conn
 
 
 @contextmanager
@@ -316,9 +291,19 @@ def _failures_told(conn: Connection) -> Iterator[None]:
         raise BackupUnproved(what="the backup failed; nothing was touched", why=said, fix=fix) from exc
 
 
+def _way_out(conn: Connection, folder: Path, status: int) -> str:
+    """Return what helps where pg_dump has failed, by what disk and server say: its own words are for people."""
+    if status == -signal.SIGXFSZ or shutil.disk_usage(folder).free < _FULL_BYTES:
+        return f"make room in {folder}, or set another folder: backup.directory of the environment"
+    with suppress(DBAPIError):  # the server may be gone
+        if conn.execute(_UNREADABLE).scalar_one():
+            return _grant(str(conn.engine.url.username or "the user"))
+    return "remove the cause, then make the backup again"
+
+
 def _grant(user: str) -> str:
     return (
-        f"remove the cause; where {user} may not read every table, as a superuser: "
+        f"{user} may not read everything; as a superuser: "
         f"GRANT pg_read_all_data TO {quote(user)} (and BYPASSRLS where rows are protected, and for large objects, "
         "which that role does not cover, GRANT SELECT ON LARGE OBJECT each)"
     )

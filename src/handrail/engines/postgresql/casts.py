@@ -15,7 +15,7 @@ from handrail.engines.anti_join import Name, written
 from handrail.engines.breach import Breach
 from handrail.engines.postgresql.causes import sqlstate
 from handrail.engines.postgresql.orphans import DATA_EXCEPTION
-from handrail.engines.postgresql.syntax import quote
+from handrail.engines.postgresql.sql.syntax import quote
 from handrail.model.demand import Demand
 from handrail.model.hazards.column_type import parsed
 from handrail.model.verdict import Unsupported

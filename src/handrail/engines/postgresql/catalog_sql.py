@@ -194,7 +194,7 @@ where d.objoid >= 16384
                      'pg_trigger'::regclass, 'pg_namespace'::regclass)
   and not exists (select from relations r where r.oid = d.objoid and r.is_table)
   and not exists (select from owned o where o.objid = d.objoid and o.classid = d.classoid)
-  and coalesce(i.schema, i.name) in (select nspname from schemas)""",
+  and coalesce(i.schema, i.name, 'public') in (select nspname from schemas)""",
     r"""
 select 'object', 'extension', e.extname, e.extversion,
        null, null, null, null, false, 0, null, {{strict: e.extnamespace::regnamespace::text}}

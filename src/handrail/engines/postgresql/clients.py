@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL
 
-from handrail.engines.postgresql.binaries import candidates
+from handrail.engines.postgresql.servers.binaries import candidates
 from handrail.engines.postgresql.session import CONNECT_TIMEOUT_S, for_libpq
 from handrail.errors import BackupUnproved
 

@@ -8,27 +8,27 @@ from importlib import import_module
 from sqlalchemy import URL, Connection, text
 
 from handrail.engines.archives import Backups
-from handrail.engines.base import Actions, Activity, Catalog, Cause, Effects, Locks, Purpose, Rows, Sandbox, Statements
+from handrail.engines.base import Actions, Activity, Catalog, Cause, Effects, Locks, Purpose, Rows, Statements
 from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.loading import loaded
 from handrail.engines.postgresql import (
     activity,
     catalog,
-    effects,
     ground,
     locks,
     orphans,
     plans,
     rights,
     sequences,
-    statements,
     trials,
     usage,
 )
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.needs import read_needs
-from handrail.engines.postgresql.session import Sessions
+from handrail.engines.postgresql.session import STOOD_IN_FOR, Sessions
+from handrail.engines.postgresql.sql import effects, statements
+from handrail.engines.sandboxes import Sandbox
 from handrail.engines.usage import Plans, Usage
 from handrail.host.secrets import mask
 from handrail.model.needs import Needs
@@ -75,7 +75,7 @@ class PostgreSQL:
     sequences: Sequences = sequences
     ground: Ground = ground
     trials: Trials = trials
-    actions: Actions = loaded("handrail.engines.postgresql.actions")
+    actions: Actions = loaded("handrail.engines.postgresql.sql.actions")
     rows: Rows = loaded("handrail.engines.postgresql.rows")
     sizes: Sizes = loaded("handrail.engines.postgresql.sizes")
     violations: Violations = loaded("handrail.engines.postgresql.violations")
@@ -85,9 +85,13 @@ class PostgreSQL:
         self.url = url
         self._sessions = Sessions(url, session)
 
-    def settled(self, session: SessionSettings) -> PostgreSQL:
-        """Return an engine for the same database whose sessions all start with those settings."""
-        return PostgreSQL(self.url, session)
+    def settled(self, session: SessionSettings, driver: str = "") -> PostgreSQL:
+        """Return an engine for the same database whose sessions all start with those settings.
+
+        SQL that is sent as it is was written for that `driver`, '' for that of the url.
+        """
+        stood_in_for = driver in STOOD_IN_FOR
+        return PostgreSQL(self.url.set(drivername=f"postgresql+{driver}") if stood_in_for else self.url, session)
 
     @property
     def backups(self) -> Backups:
@@ -147,7 +151,7 @@ class PostgreSQL:
 
     def sandbox(self, *, server_major: int) -> AbstractContextManager[Sandbox]:
         """Start (or find) a server of that major version to work in. Raises SandboxUnavailable."""
-        sandbox: AbstractContextManager[Sandbox] = import_module("handrail.engines.postgresql.sandbox").open_sandbox(
-            server_major
-        )
+        sandbox: AbstractContextManager[Sandbox] = import_module(
+            "handrail.engines.postgresql.servers.sandbox"
+        ).open_sandbox(server_major)
         return sandbox

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause
 from handrail.engines.postgresql.causes import classify
-from handrail.engines.postgresql.syntax import quote
+from handrail.engines.postgresql.sql.syntax import quote
 from handrail.model import action as act
 from handrail.model.verdict import Unsupported
 

@@ -7,7 +7,7 @@ import re
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from handrail.engines.postgresql.syntax import qualified, quote
+from handrail.engines.postgresql.sql.syntax import qualified, quote
 from handrail.model.schema import SchemaObject, Snapshot
 
 # No lock; one row. The session's search_path may be env.py's own.

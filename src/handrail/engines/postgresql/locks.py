@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from handrail.engines.base import Cause
 from handrail.engines.postgresql.causes import classify
-from handrail.engines.postgresql.effects_lock import ANYTHING
-from handrail.engines.postgresql.lock_modes import CONFLICTS, MODES
-from handrail.engines.postgresql.statements import hide_literals
-from handrail.engines.postgresql.syntax import qualified, quote
+from handrail.engines.postgresql.sql.effects_lock import ANYTHING
+from handrail.engines.postgresql.sql.lock_modes import CONFLICTS, MODES
+from handrail.engines.postgresql.sql.statements import hide_literals
+from handrail.engines.postgresql.sql.syntax import qualified, quote
 from handrail.model.effect import Blocker, Effect
 
 #: The advisory lock of Handrail's lease, one per database: the letters `handrail` as a 64-bit number.

@@ -44,6 +44,21 @@ cross join lateral (select string_agg(x, ', ' order by x) as known from unnest(a
 where r.is_table and (a.attstorage <> t.typstorage or a.attcompression <> '' or known is not null
   or a.attfdwoptions is not null or to_jsonb(a) ->> 'attstattarget' <> '-1')""",
     r"""
+select 'default of view column ' || r.name || '.' || a.attname, pg_get_expr(d.adbin, d.adrelid)
+from relations r join pg_attrdef d on d.adrelid = r.oid join pg_attribute a on a.attrelid = r.oid and a.attnum = d.adnum
+where r.relkind = 'v'""",
+    r"""
+select 'statistics of index column ' || r.name || '.' || c.relname || ' ' || a.attnum, to_jsonb(a) ->> 'attstattarget'
+from relations r join pg_index i on i.indrelid = r.oid join pg_class c on c.oid = i.indexrelid
+join pg_attribute a on a.attrelid = c.oid where to_jsonb(a) ->> 'attstattarget' <> '-1'""",
+    r"""
+select 'target of statistics ' || s.prefix || x.stxname, to_jsonb(x) ->> 'stxstattarget'
+from pg_statistic_ext x join schemas s on s.oid = x.stxnamespace where to_jsonb(x) ->> 'stxstattarget' <> '-1'""",
+    r"""
+select 'TOAST options of ' || r.name, (select string_agg(x, ', ' order by x) from unnest(t.reloptions) x)
+from relations r join pg_class c on c.oid = r.oid join pg_class t on t.oid = c.reltoastrelid
+where t.reloptions is not null""",
+    r"""
 select 'storage of table ' || r.name, concat_ws(' ', m.amname, s.spcname)
 from relations r join pg_class c on c.oid = r.oid left join pg_am m on m.oid = c.relam and m.amname <> 'heap'
 left join pg_tablespace s on s.oid = c.reltablespace
@@ -141,9 +156,8 @@ select 'schema of extension ' || e.extname, e.extnamespace::regnamespace::text f
     r"""
 select 'comment on ' || i.type || ' ' || i.identity, d.description
 from pg_description d cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-where (d.objoid >= 16384 or d.classoid = 'pg_largeobject'::regclass) and d.classoid not in (
-  'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
-  'pg_namespace'::regclass, 'pg_extension'::regclass)
+where (d.objoid >= 16384 or d.classoid = 'pg_largeobject'::regclass or i.identity = 'public') and d.classoid not in (
+  'pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass)
   and not exists (select from owned o where o.objid = d.objoid and o.classid = d.classoid)
   and coalesce(i.schema, 'public') in (select nspname from schemas)""",
 )
@@ -152,8 +166,9 @@ _QUERY = text(
     "where (select set_config('search_path', 'pg_catalog', true)) is not null order by of collate \"C\""
 )
 
-# The third column is how pg_dump's table of contents names the thing. Schema public is in it only where it has another
-# owner than a new database gives it. ACCESS SHARE on system tables.
+# The third column is how pg_dump's table of contents names the thing: not at all a large object, since 17 lists them by
+# thousands. Schema public is in it only where it has another owner than a new database gives it.
+# ACCESS SHARE on system tables.
 _OWNERS = text(
     SCOPE  # noqa: S608 - joined with a constant of ours
     + r"""
@@ -179,7 +194,34 @@ from (
       select string_agg(format_type(a.type, null), ', ' order by a.place)
       from unnest(p.proargtypes) with ordinality a(type, place)), '') end || ')' as tag
   ) called
-  where not exists (select from owned o where o.objid = p.oid and o.classid = 'pg_proc'::regclass)
+  where not exists (select from pg_depend d  -- an extension's, or the constructors that a range type brings
+                    where d.objid = p.oid and d.classid = 'pg_proc'::regclass and d.deptype in ('e', 'i'))
+  union all
+  select kind, prefix || coalesce(shown, name), owner, nspname, name from (
+    select 'operator', oid, 'pg_operator'::regclass, oprname, oprnamespace, oprowner,
+           format('%s(%s)', oprname, concat_ws(',', nullif(oprleft, 0)::regtype, oprright::regtype)) from pg_operator
+    union all
+    select 'operator class', oid, 'pg_opclass'::regclass, opcname, opcnamespace, opcowner, null from pg_opclass
+    union all
+    select 'operator family', oid, 'pg_opfamily'::regclass, opfname, opfnamespace, opfowner, null from pg_opfamily
+    union all
+    select 'collation', oid, 'pg_collation'::regclass, collname, collnamespace, collowner, null from pg_collation
+    union all
+    select 'conversion', oid, 'pg_conversion'::regclass, conname, connamespace, conowner, null from pg_conversion
+    union all
+    select 'statistics', oid, 'pg_statistic_ext'::regclass, stxname, stxnamespace, stxowner, null from pg_statistic_ext
+    union all
+    select 'text search dictionary', oid, 'pg_ts_dict'::regclass, dictname, dictnamespace, dictowner, null
+    from pg_ts_dict
+    union all
+    select 'text search configuration', oid, 'pg_ts_config'::regclass, cfgname, cfgnamespace, cfgowner, null
+    from pg_ts_config
+  ) as named(kind, id, class, name, namespace, owner, shown)
+  join schemas s on s.oid = namespace
+  where not exists (select from owned o where o.objid = id and o.classid = class)
+  union all
+  select 'foreign data wrapper', w.fdwname, w.fdwowner, '-', w.fdwname from pg_foreign_data_wrapper w
+  where not exists (select from owned o where o.objid = w.oid and o.classid = 'pg_foreign_data_wrapper'::regclass)
   union all
   select 'server', v.srvname, v.srvowner, '-', v.srvname from pg_foreign_server v
   where not exists (select from owned o where o.objid = v.oid and o.classid = 'pg_foreign_server'::regclass)
@@ -190,6 +232,11 @@ from (
   where not exists (select from owned o where o.objid = e.oid and o.classid = 'pg_event_trigger'::regclass)
 ) as thing(kind, name, owner, place, tag)
 where (select set_config('search_path', 'pg_catalog', true)) is not null
+union all
+select case count(*) when 1 then 'large object ' || min(oid::bigint)
+                     else 'large objects whose oid % 1024 is ' || oid::bigint % 1024 end,
+       string_agg(distinct pg_get_userbyid(lomowner), ', '), ''
+from pg_largeobject_metadata group by oid::bigint % 1024
 order by 1
 """
 )
@@ -201,6 +248,6 @@ def particulars(conn: Connection) -> tuple[Particular, ...]:
 
 
 def owners(conn: Connection) -> tuple[Owner, ...]:
-    """Return who owns each schema, relation, type, routine, foreign server, publication and event trigger."""
+    """Return who owns each thing that an archive gives to its owner; large objects are summed up in 1024 lines."""
     rows = conn.execute(_OWNERS, {"version_table": ""})
     return tuple(Owner(of=of, role=role, listed=" ".join(listed.split("\n"))) for of, role, listed in rows)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from handrail.engines.anti_join import Name
 from handrail.engines.postgresql.catalog_sql import SCOPE
-from handrail.engines.postgresql.syntax import qualified, quote
+from handrail.engines.postgresql.sql.syntax import qualified, quote
 from handrail.model.grants import Grant
 from handrail.model.verdict import Unsupported
 
@@ -26,8 +26,9 @@ where case n.nspname when 'public' then '' else n.nspname || '.' end || c.relnam
   and c.relkind in ('r', 'p', 'f', 'v', 'm', 'S')
 """)
 
-# Functions and types may be used by everybody until that is revoked, which no ACL says as long as it is empty. Names
-# are qualified by an empty search_path, set for this statement's transaction. ACCESS SHARE on system tables.
+# Functions, types and languages may be used by everybody until that is revoked, which no ACL says while it is empty.
+# Of what an extension brings, only what was granted since is told: pg_init_privs holds what it grants itself. Names are
+# qualified by an empty search_path, set for this statement's transaction. ACCESS SHARE on system tables.
 # https://www.postgresql.org/docs/current/ddl-priv.html
 _GRANTED = text(
     SCOPE  # noqa: S608 - joined with a constant of ours
@@ -57,6 +58,19 @@ from (
     from pg_type t join schemas s on s.oid = t.typnamespace
     where t.typtype in ('e', 'd', 'r')
       and not exists (select from owned e where e.objid = t.oid and e.classid = 'pg_type'::regclass)
+    union all
+    select 'foreign server ' || v.srvname, v.srvowner, v.srvacl from pg_foreign_server v
+    union all
+    select 'foreign data wrapper ' || w.fdwname, w.fdwowner, w.fdwacl from pg_foreign_data_wrapper w
+    union all
+    select 'language ' || l.lanname, l.lanowner, coalesce(l.lanacl, acldefault('l', l.lanowner)) from pg_language l
+    where l.lanispl
+    union all
+    select pg_describe_object(e.classid, e.objid, 0), coalesce(p.proowner, c.relowner), coalesce(p.proacl, c.relacl)
+    from owned e left join pg_proc p on p.oid = e.objid and e.classid = 'pg_proc'::regclass
+    left join pg_class c on c.oid = e.objid and e.classid = 'pg_class'::regclass
+    left join pg_init_privs i on i.objoid = e.objid and i.classoid = e.classid and i.objsubid = 0
+    where coalesce(p.proacl, c.relacl) <> coalesce(i.initprivs, '{}')
     union all
     select concat_ws(' ', 'what', pg_get_userbyid(d.defaclrole), 'creates', 'in ' || s.nspname,
                      '(' || d.defaclobjtype::text || ')'),

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from handrail.engines.anti_join import Name
 from handrail.engines.postgresql.orphans import unanswered
 from handrail.engines.postgresql.rights import readable
-from handrail.engines.postgresql.syntax import qualified, quote
+from handrail.engines.postgresql.sql.syntax import qualified, quote
 from handrail.model.sequence import Position, ServingSequence
 from handrail.model.verdict import Unsupported
 

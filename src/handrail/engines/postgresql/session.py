@@ -19,7 +19,7 @@ from handrail.engines.explanation import explained
 from handrail.engines.postgresql import locks
 from handrail.engines.postgresql.causes import classify
 from handrail.engines.postgresql.diagnosis import unreachable
-from handrail.engines.postgresql.effects_lock import ANYTHING
+from handrail.engines.postgresql.sql.effects_lock import ANYTHING
 from handrail.errors import TargetRefused, Unreachable, UsageRefused
 from handrail.host.secrets import mask, remember
 from handrail.model.effect import Blocker, Blocks, Cost, Effect
@@ -29,7 +29,8 @@ CONNECT_TIMEOUT_S = 10
 OUR_DRIVER = "psycopg"
 
 _LIBPQ_DRIVERS = frozenset({"psycopg", "psycopg2", "psycopg2cffi"})
-_ASYNC_DRIVERS = frozenset({"asyncpg", "psycopg_async"})
+#: Drivers that only speak to a loop of their own: psycopg takes their place.
+STOOD_IN_FOR = frozenset({"asyncpg", "psycopg_async"})
 _LIBPQ_PARAMETERS: dict[str, str | int] = {
     "connect_timeout": CONNECT_TIMEOUT_S,
     "keepalives": 1,
@@ -120,6 +121,8 @@ class Sessions:
         try:
             if purpose is not Purpose.MIGRATE:
                 conn = conn.execution_options(isolation_level="AUTOCOMMIT")
+            elif self._url.get_driver_name() == "asyncpg":
+                event.listen(conn, "before_cursor_execute", _with_literal_percents, retval=True)
             _settle(conn, purpose)
             self._repeat(conn)
         except DBAPIError as exc:
@@ -153,7 +156,7 @@ class Sessions:
 
     def _url_for(self, purpose: Purpose) -> URL:
         driver = self._url.get_driver_name()
-        if purpose is Purpose.MIGRATE and driver not in _ASYNC_DRIVERS:
+        if purpose is Purpose.MIGRATE and driver not in STOOD_IN_FOR:
             return self._url
         return for_libpq(self._url)
 
@@ -221,6 +224,17 @@ def _session_parameters(url: URL, purpose: Purpose, run: str) -> dict[str, Any]:
 
 def _add_parameters(_dialect: object, _record: object, _args: object, parameters: dict[str, Any]) -> None:
     parameters.update(_parameters.get() or {})
+
+
+def _with_literal_percents(
+    _conn: object, _cursor: object, statement: str, parameters: Any, context: Any, _many: object
+) -> tuple[str, Any]:
+    """Let a `%` of SQL that was written for asyncpg be one, where psycopg takes it for a parameter.
+
+    https://www.psycopg.org/psycopg3/docs/basic/params.html; what SQLAlchemy has compiled is written for psycopg.
+    """
+    plain = context is not None and context.compiled is None and not parameters and not context.no_parameters
+    return (statement.replace("%", "%%") if plain else statement), parameters
 
 
 def _settle(conn: Connection, purpose: Purpose) -> None:

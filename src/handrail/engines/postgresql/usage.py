@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from handrail.engines.postgresql.statements import kind
-from handrail.engines.postgresql.syntax import quote
+from handrail.engines.postgresql.sql.statements import kind
+from handrail.engines.postgresql.sql.syntax import quote
 from handrail.model.operation import StatementKind
 from handrail.model.query import Query
 from handrail.model.sighting import Presence

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,11 +24,14 @@ from handrail.host.partial import Partial, partial
 from handrail.model.backup import Extent, Program
 from handrail.model.needs import Needs
 from handrail.model.particular import Particular
+from handrail.model.target import Target
 
 SUFFIX = ".db"
 _PROGRAM = "sqlite3 backup"
 _PAGES_AT_A_TIME = 10_000
 _WAL = "wal"
+#: Writing has failed, and all that is written is the copy. https://www.sqlite.org/rescode.html
+_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 
 # SHARED lock from the next statement on, which is what makes it a snapshot; not BEGIN, which takes the write lock.
 _BEGIN = "BEGIN DEFERRED"
@@ -159,17 +163,25 @@ class SqliteBackups:
             return for_url(into)
         return for_url(self._url.set(database=str(file_of(self._url).parent / into)))
 
-    def create(self, into: Engine, like: Needs) -> None:  # noqa: ARG002 - a file needs nothing
+    def filling(self, into: Engine, what: str) -> AbstractContextManager[None]:  # noqa: ARG002 - the Protocol's shape
+        """Do nothing: a file is filled as a whole or not at all."""
+        return nullcontext()
+
+    def way_back(self, into: Engine) -> str:
+        """Return the command that deletes it."""
+        return f"rm {shlex.quote(str(file_of(into.url)))}"
+
+    def create(self, into: Engine, like: Needs, source: Target) -> None:  # noqa: ARG002 - a file needs nothing
         """Refuse what is there and not empty; the file is made when it is filled. Raises TargetRefused."""
         file, ours = file_of(into.url), file_of(self._url)
+        if not file.exists():
+            return
         if os.path.realpath(file) == os.path.realpath(ours):
             raise TargetRefused(
                 what=f"a backup is never restored over the database it was made of; {file} was not touched",
                 why=f"{file} is the environment's own database",
                 fix="name a new file: --into NAME",
             )
-        if not file.exists():
-            return
         with into.connect(Purpose.READ) as conn:
             if conn.execute(_NOT_EMPTY).scalar_one():
                 raise TargetRefused(
@@ -186,8 +198,11 @@ def _opened(file: Path, **query: str) -> sqlite3.Connection:
 
 
 def _failed(exc: BaseException) -> BackupUnproved:
+    no_room = getattr(exc, "sqlite_errorcode", None) in _NO_ROOM
     return BackupUnproved(
         what="the backup failed; nothing was touched",
         why=f"SQLite reports {exc}",
-        fix="remove the cause, then make the backup again",
+        fix="make room, or set another folder: backup.directory of the environment"
+        if no_room
+        else "remove the cause, then make the backup again",
     )

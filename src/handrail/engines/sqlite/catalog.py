@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from handrail.engines.sqlite.definition import TableDefinition, read_table
-from handrail.engines.sqlite.syntax import canonical, items, name, spelled, tokens
+from handrail.engines.sqlite.sql.definition import TableDefinition, read_table
+from handrail.engines.sqlite.sql.syntax import canonical, items, name, spelled, tokens
 from handrail.model.schema import Column, Index, SchemaObject, Snapshot, Table
 
 SERVER_MAJOR = 3

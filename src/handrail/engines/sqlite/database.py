@@ -20,7 +20,6 @@ from handrail.engines.base import (
     Locks,
     Purpose,
     Rows,
-    Sandbox,
     Shadow,
     Statements,
 )
@@ -28,10 +27,10 @@ from handrail.engines.explanation import explained
 from handrail.engines.facts import Dependants, Sizes, Violations
 from handrail.engines.integrity import Ground, Orphans, Rights, Sequences, Trials
 from handrail.engines.loading import loaded
+from handrail.engines.sandboxes import Sandbox
 from handrail.engines.sqlite import (
     activity,
     catalog,
-    effects,
     ground,
     locks,
     orphans,
@@ -40,7 +39,6 @@ from handrail.engines.sqlite import (
     rows,
     sequences,
     shadow,
-    statements,
     step,
     trials,
     usage,
@@ -48,6 +46,7 @@ from handrail.engines.sqlite import (
 from handrail.engines.sqlite.causes import classify
 from handrail.engines.sqlite.sandbox import open_sandbox
 from handrail.engines.sqlite.session import connect, connected_file
+from handrail.engines.sqlite.sql import effects, statements
 from handrail.engines.usage import Plans, Usage
 from handrail.errors import TargetRefused
 from handrail.host.secrets import mask
@@ -87,7 +86,7 @@ class SQLite:
     sequences: Sequences = sequences
     ground: Ground = ground
     trials: Trials = trials
-    actions: Actions = loaded("handrail.engines.sqlite.actions")
+    actions: Actions = loaded("handrail.engines.sqlite.sql.actions")
     sizes: Sizes = loaded("handrail.engines.sqlite.sizes")
     violations: Violations = loaded("handrail.engines.sqlite.violations")
     dependants: Dependants = loaded("handrail.engines.sqlite.dependants")
@@ -95,7 +94,7 @@ class SQLite:
     def __init__(self, url: URL) -> None:
         self.url = url
 
-    def settled(self, session: SessionSettings) -> SQLite:  # noqa: ARG002 - the Protocol's shape
+    def settled(self, session: SessionSettings, driver: str = "") -> SQLite:  # noqa: ARG002 - the Protocol's shape
         """Return this engine: SQLite knows no settings of that kind."""
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -47,6 +48,10 @@ class Folder:
                 fix=f"use a Python linked with SQLite {needs.server_major}",
             ),
         )
+
+    def free_bytes(self) -> int:
+        """Return the room in the folder."""
+        return shutil.disk_usage(self._path).free
 
     @contextmanager
     def database(self, like: Needs | None = None, *, role: str | None = None) -> Iterator[Engine]:  # noqa: ARG002 - SQLite knows no roles, and a file is like any other

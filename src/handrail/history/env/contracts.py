@@ -76,8 +76,22 @@ def contract(metadata: tuple[MetaData, ...], dialect: Dialect) -> Contract:
         for mapper in registry.mappers:
             if isinstance(mapper.local_table, Table):
                 mappers.setdefault(mapper.local_table, []).append(mapper)
-    tables = [_table(table, mappers.get(table, []), dialect) for each in metadata for table in each.tables.values()]
+    tables = [_table(table, mappers.get(table, []), dialect) for table in _tables(metadata, mappers)]
     return Contract(tables=tuple(sorted(tables, key=lambda t: t.full_name)), dialect=dialect.name)
+
+
+def _tables(metadata: tuple[MetaData, ...], mappers: dict[Table, list[Mapper[Any]]]) -> list[Table]:
+    """Return the tables of that metadata, and those that relationships lead to which are of another, such as views."""
+    found = {table.fullname: table for each in metadata for table in each.tables.values()}
+    unread = list(found.values())
+    while unread:
+        mapped = mappers.get(unread.pop(), [])
+        for relationship in (r for mapper in mapped for r in mapper.relationships):
+            for table in (relationship.mapper.local_table, relationship.secondary):
+                if isinstance(table, Table) and table.fullname not in found:
+                    found[table.fullname] = table
+                    unread.append(table)
+    return list(found.values())
 
 
 def _table(table: Table, mappers: list[Mapper[Any]], dialect: Dialect) -> ContractTable:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from handrail.engines.dialects import Dialect
 from handrail.history.files.graph import Graph
-from handrail.history.recording.reading import Read, joined, step
+from handrail.history.recording.reading import Read, below, step
 from handrail.model.operation import Operation, Place, Reading, RecordedRevision, Statement
 from handrail.model.reviewed import ReviewedStep
 from handrail.model.revision import Direction, Revision
@@ -45,7 +45,7 @@ def read(graph: Graph, *, engine: Dialect, server_major: int, downgrades: Collec
     upgrades: dict[str, ReviewedStep] = {}
     undone: list[ReviewedStep] = []
     for revision in reversed(list(graph.walk())):
-        before = joined([upgrades[parent].after for parent in (*revision.parents, *revision.depends_on)])
+        before = below(revision, graph, upgrades)
         up = _seen(revision, Direction.UPGRADE, engine)
         upgraded = step(up, before, engine=engine, server_major=server_major, maker=revision.id)
         upgrades[revision.id] = upgraded

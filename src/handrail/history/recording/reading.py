@@ -44,14 +44,14 @@ class _Understanding:
 
     engine: Dialect
     server_major: int
+    graph: Graph
     order: Sequence[Revision]
 
     def upgrades(self, readings: Iterable[RecordedRevision]) -> dict[str, ReviewedStep]:
         """Return each upgrade by its revision; the readings are in the order of the revisions."""
         found: dict[str, ReviewedStep] = {}
         for revision, recorded in zip(self.order, readings, strict=False):  # there may be downgrades behind them
-            before = joined([found[parent].after for parent in (*revision.parents, *revision.depends_on)])
-            found[revision.id] = self.step(recorded, before, revision.id)
+            found[revision.id] = self.step(recorded, below(revision, self.graph, found), revision.id)
         return found
 
     def schemas(self, readings: Readings) -> dict[str, Replayed]:
@@ -88,7 +88,7 @@ def read(
     up = [(revision, Direction.UPGRADE) for revision in order]
     down = [(revision, Direction.DOWNGRADE) for revision in reversed(order)]
     keys = frozenset(chain(((r.id, d) for r, d in up), ((id_, Direction.DOWNGRADE) for id_ in downgrades)))
-    understanding = _Understanding(engine=engine, server_major=server_major, order=order)
+    understanding = _Understanding(engine=engine, server_major=server_major, graph=graph, order=order)
     task = Task(
         basis=Basis(project=project, graph=graph, env=env, engine=engine, server_major=server_major),
         steps=(*up, *down),
@@ -128,18 +128,24 @@ def _known(memory: Memory | None, keys: Iterable[Key]) -> dict[Key, RecordedRevi
     return {key: recorded for key, recorded in found if recorded is not None}
 
 
-def joined(states: list[Replayed]) -> Replayed:
-    """Return the schema below a revision; at a merge, what any of the branches has."""
-    if len(states) <= 1:
-        return states[0] if states else EMPTY
-    return Replayed(
-        tables=MappingProxyType({name: table for state in states for name, table in state.tables.items()}),
-        enums=MappingProxyType({name: values for state in states for name, values in state.enums.items()}),
-        objects=MappingProxyType({key: item for state in states for key, item in state.objects.items()}),
-        dropped=MappingProxyType({key: item for state in states for key, item in state.dropped.items()}),
-        gone=MappingProxyType({name: table for state in states for name, table in state.gone.items()}),
-        certain=all(state.certain for state in states),
-    )
+def below(revision: Revision, graph: Graph, upgrades: Mapping[str, ReviewedStep]) -> Replayed:
+    """Return the schema that a revision meets; at a merge, what its branches have made of it one after the other."""
+    above = (*revision.parents, *revision.depends_on)
+    if len(above) == 1:
+        return upgrades[above[0]].after
+    state = EMPTY
+    for identity in graph.below(revision.id) if above else ():
+        state = performed(upgrades[identity], state)
+    return state
+
+
+def performed(upgrade: ReviewedStep, state: Replayed) -> Replayed:
+    """Return the schema after that upgrade, where it is performed on `state`, which another branch may have made."""
+    if upgrade.before is state:
+        return upgrade.after
+    for _, action in upgrade.actions():
+        state = replayed(state, action, upgrade.revision)
+    return replace(state, certain=state.certain and upgrade.reading is not Reading.FAILED)
 
 
 def step(

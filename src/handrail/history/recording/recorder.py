@@ -56,6 +56,7 @@ class Recorder:
         self._doubts: list[str] = []
         self._own_connection = ""
         self._current: int | None = None
+        self._late: int | None = None  # the operation of a batch that is written now, at the batch's end
         self._transaction = 0
         self._unfinished = False
 
@@ -189,7 +190,7 @@ class Recorder:
             owners = operations.__dict__.get("_handrail_owners", {})
             operations.batch = _Owned(self, operations.batch, owners)
             flush(operations)
-            self._current = None
+            self._current = self._late = None
             return
         name = ".".join(filter(None, (operations.schema, operations.table_name)))
         place = self._place()
@@ -230,11 +231,13 @@ class Recorder:
         return f"line {place.line}: {text}" if place.file in self._files else f"{place.file}:{place.line}: {text}"
 
     def _place(self) -> Place | None:
+        if self._late is not None:
+            return self._operations[self._late].place
         return caller(sys._getframe(1), self._files)  # noqa: SLF001 - the only way to see who calls
 
 
 class _Owned(list[Any]):
-    """The operations of a batch; each becomes the current one as it is taken."""
+    """The operations of a batch; each becomes the current one, at the line that asked for it, as it is taken."""
 
     def __init__(self, recorder: Recorder, entries: list[Any], owners: dict[int, int]) -> None:
         super().__init__(entries)
@@ -243,7 +246,8 @@ class _Owned(list[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         for position, entry in enumerate(super().__iter__()):
-            self._recorder._current = self._owners.get(position)  # noqa: SLF001 - two halves of one thing
+            owner = self._owners.get(position)
+            self._recorder._current = self._recorder._late = owner  # noqa: SLF001 - two halves of one thing
             yield entry
 
 

@@ -142,6 +142,20 @@ def _numbers(before: ColumnType, after: ColumnType) -> Fit:
     return Fit.FIT if precision - scale >= old_precision - old_scale else Fit.FAIL
 
 
+def bounds(text: str) -> str:
+    """Return the least and the largest number of a type as BETWEEN takes them, '' where it is no exact one."""
+    kind = parsed(text)
+    if kind.name in _BYTES:
+        most = 1 << (8 * _BYTES[kind.name] - 1)
+        return f"{-most} AND {most - 1}"
+    if kind.name != "numeric" or not kind.sizes:
+        return ""
+    precision, scale = (*kind.sizes, 0)[:2]
+    nines = "9" * (precision - scale) or "0"
+    largest = nines + ("." + "9" * scale if scale else "")
+    return f"-{largest} AND {largest}"
+
+
 def alike(old: str, new: str) -> bool:
     """Return whether an application sees values of the same kind in both: texts, whole numbers, and so on."""
     if listed(old) and listed(new):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -12,6 +12,7 @@ from functools import lru_cache
 from handrail.model import action as act
 from handrail.model.hazards.inventory import Attribute, Spec, Thing, differences, there_and_back
 from handrail.model.hazards.syntax import syntax
+from handrail.model.operation import Place
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 
@@ -67,20 +68,52 @@ def undone(revision: ReviewedRevision) -> Undone | None:
     lost = [t for t in before if t not in middle and t not in after]
     taken = [t for t in before if t in middle and t not in after]
     made = [t for t in after if t not in before and t not in middle and _complete(up.before, t)]
+    lost, made = _without_new_names(lost, made, before, after)
     left, lost = _without_made_up_names(left, lost, down, up)
     taken, made = _without_made_up_names(taken, made, down, up)
-    adopted = {
-        action.constraint.using_index
+    left, lost, taken = (
+        [t for t in some if t.kind != "index" or t.name not in _taken_over(up)] for some in (left, lost, taken)
+    )
+    return Undone(
+        left=owners_only(left),
+        lost=owners_only(lost),
+        taken=owners_only(taken),
+        made=owners_only(made),
+        changed=tuple(_changed(before, middle, after)),
+    )
+
+
+def place_of(revision: ReviewedRevision, thing: Thing) -> Place:
+    """Return the line of the downgrade after which that thing is another one, that of the function where none is."""
+    statements = reversed(revision.downgrade.statements) if revision.downgrade else ()
+    touching = (s.place for s in statements if _spec(s.before, thing) != _spec(s.after, thing))
+    return next(touching, None) or revision.line(revision.revision.downgrade_line or 1)
+
+
+def _spec(state: Replayed, thing: Thing) -> Spec | None:
+    owner = state.table(thing.table) if thing.table else None
+    match thing.kind:
+        case "table":
+            return owner
+        case "column":
+            return owner.column(thing.name) if owner is not None else None
+        case "constraint":
+            return owner.constraint(thing.name) if owner is not None else None
+        case "index":
+            return owner.index(thing.name) if owner is not None else None
+        case "enum":
+            return state.enums.get(thing.name)
+        case _:
+            return state.objects.get((thing.kind, thing.name))
+
+
+def _taken_over(up: ReviewedStep) -> frozenset[str]:
+    """Return the indexes that constraints of upgrade take over: they go with them, under their names."""
+    return frozenset(
+        name
         for _, action in up.actions()
         if isinstance(action, act.AddConstraint) and action.constraint.using_index
-    }
-    left = [t for t in left if t.kind != "index" or t.name not in adopted]
-    return Undone(
-        left=_owners_only(left),
-        lost=_owners_only(lost),
-        taken=_owners_only(taken),
-        made=_owners_only(made),
-        changed=tuple(_changed(before, middle, after)),
+        for name in (action.constraint.using_index, action.constraint.name)
     )
 
 
@@ -311,12 +344,27 @@ def _without_made_up_names(
     return [t for t in some if keep(t)], [t for t in others if keep(t)]
 
 
+def _without_new_names(
+    lost: list[Thing], made: list[Thing], before: Mapping[Thing, Spec], after: Mapping[Thing, Spec]
+) -> tuple[list[Thing], list[Thing]]:
+    """Leave out what had a name that the server made up, and comes back under a name of its own."""
+    back = [
+        (old, new)
+        for old in lost
+        for new in made
+        if not old.named
+        and (old.kind, old.table) == (new.kind, new.table)
+        and not any(differences(before[old], after[new]))
+    ]
+    return [t for t in lost if t not in dict(back)], [t for t in made if t not in dict(back).values()]
+
+
 def _knows(state: Replayed, action: act.DropConstraint) -> bool:
     table = state.table(action.table)
     return table is not None and table.constraint(action.name) is not None
 
 
-def _owners_only(things: list[Thing]) -> tuple[Thing, ...]:
+def owners_only(things: Sequence[Thing]) -> tuple[Thing, ...]:
     """Leave out the parts of a table, and of a column, that are told by their owner."""
     tables = {t.table for t in things if t.kind == "table"}
     kept = [t for t in things if t.kind == "table" or not t.table or t.table not in tables]

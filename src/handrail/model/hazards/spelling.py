@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable
 from textwrap import indent
 
+from handrail.model.action import ConstraintSpec
+from handrail.model.schema import ConstraintKind
+
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_PREFIX = {
+    ConstraintKind.UNIQUE: "uq",
+    ConstraintKind.FOREIGN_KEY: "fk",
+    ConstraintKind.CHECK: "ck",
+    ConstraintKind.PRIMARY_KEY: "pk",
+}
 
 
 def sql_name(name: str) -> str:
@@ -70,3 +79,10 @@ def revisions(*bodies: str) -> str:
 def made_up(prefix: str, table: str, *words: str) -> str:
     """Return a name as naming conventions make them: `fk_players_team_id_teams`."""
     return "_".join([prefix, table.rpartition(".")[2], *(w.rpartition(".")[2] for w in words)])
+
+
+def constraint_name(table: str, constraint: ConstraintSpec) -> str:
+    """Return the name that a constraint has, or one as conventions make them."""
+    prefix = _PREFIX.get(constraint.kind, "ck")
+    told = (*constraint.columns, *filter(None, (constraint.referenced_table,)))
+    return constraint.name or made_up(prefix, table, *told)

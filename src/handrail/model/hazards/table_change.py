@@ -32,7 +32,7 @@ from handrail.model.action import (
     Verb,
     WriteRows,
 )
-from handrail.model.replayed import Replayed, bare
+from handrail.model.replayed import EMPTY, Replayed, bare
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.schema import ConstraintKind
@@ -195,29 +195,44 @@ def stands_in(step: ReviewedStep, table: str) -> bool:
     )
 
 
-def triggered(schema: Replayed, table: str) -> bool:
-    """Return whether triggers stand on that table, which may fill and carry over what old versions do not know."""
-    return bool(schema.triggers_on(table))
+def triggered(schema: Replayed, table: str, *columns: str) -> bool:
+    """Return whether a trigger on that table may fill those columns for versions that do not know them.
+
+    Where the text of what it carries out is known, it has to name them: one that keeps `updated_at` fills nothing else.
+    """
+    texts = (_carried_out(schema, trigger) for trigger in schema.triggers_on(table))
+    return any(not text or set(columns) <= set(re.findall(r"\w+", text.lower())) for text in texts)
 
 
-def new_key(statement: ReviewedStatement, action: Action) -> tuple[str, tuple[str, ...]] | None:
+def _carried_out(schema: Replayed, trigger: CreateObject) -> str:
+    """Return the words of a trigger's function, or its own where it has none, '' where they are not known."""
+    if " " in trigger.definition:
+        return trigger.definition
+    function = schema.objects.get(("function", bare(trigger.definition)))
+    return function.definition if function is not None else ""
+
+
+def new_key(
+    statement: ReviewedStatement, action: Action, start: Replayed = EMPTY
+) -> tuple[str, tuple[str, ...]] | None:
     """Return table and columns that the action asks uniqueness of, None where it asks none that was not there.
 
-    A key on an index that exists, on more columns than an existing key, or on a table made in this step is not new.
+    A key on an index that exists, on more columns than an existing key (or one that stood at the `start` of the step),
+    or on a table made in this step is not new.
     """
     match action:
         case AddConstraint(table=table, constraint=ConstraintSpec(kind=kind, columns=columns, using_index="")):
             unique = kind in {ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY}
         case AddColumn(table=table, constraints=constraints):
-            keys = (ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY)
-            columns = next((c.columns for c in constraints if c.kind in keys), ())
+            kinds = (ConstraintKind.UNIQUE, ConstraintKind.PRIMARY_KEY)
+            columns = next((c.columns for c in constraints if c.kind in kinds), ())
             unique = bool(columns)
         case CreateIndex(table=table, index=IndexSpec(unique=unique, columns=columns)):
             pass
         case _:
             return None
-    known = statement.before.table(table)
-    if not unique or statement.creates(table) or any(set(key) <= set(columns) for key in keys_of(known)):
+    keys = (key for state in (statement.before, start) for key in keys_of(state.table(table)))
+    if not unique or statement.creates(table) or any(set(key) <= set(columns) for key in keys):
         return None
     return table, columns
 

@@ -1,0 +1,1 @@
+"""The SQL of MySQL and MariaDB: what the text of a statement says, before and after it was sent."""

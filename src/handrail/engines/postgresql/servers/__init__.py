@@ -1,0 +1,1 @@
+"""PostgreSQL servers of our own, like the target's where it matters, gone with us."""

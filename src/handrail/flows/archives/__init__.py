@@ -1,0 +1,1 @@
+"""One backup: made, proved, or left to programs of the environment."""

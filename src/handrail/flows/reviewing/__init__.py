@@ -1,0 +1,1 @@
+"""What a review is about: which revisions, and beside which database."""

@@ -1,0 +1,1 @@
+"""How a plan is carried out: what apply, resume and rollback share."""
