@@ -193,3 +193,10 @@ def test_the_commands_of_a_page_run_in_its_order(page: Path, tmp_path: Path, pos
                 check=False,
             )
             assert done.returncode == snippet.exit, f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}"
+
+
+def test_the_pages_of_the_rules_are_what_the_rules_say() -> None:
+    command = [sys.executable, ROOT / "tools" / "rule_pages.py", "--check"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stdout == ""
+    assert done.returncode == 0

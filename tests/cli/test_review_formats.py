@@ -198,13 +198,6 @@ def test_explain_imports_neither_alembic_nor_sqlalchemy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
 
 
-def test_the_pages_of_the_rules_are_what_the_rules_say() -> None:
-    tool = Path(__file__).parents[2] / "tools" / "rule_pages.py"
-    done = subprocess.run([sys.executable, tool, "--check"], check=False, capture_output=True, text=True)
-    assert done.stdout == ""
-    assert done.returncode == 0
-
-
 def test_html_is_one_page_that_needs_nothing_else_and_runs_nothing(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,17 @@ RULE = Rule(
             flagged=True,
         ),
         Example(
+            given=(_USERS,),
+            body='op.alter_column("users", "age", nullable=True)',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.add_column("users", sa.Column("name", sa.Text(), nullable=True))',
+            flagged=False,
+        ),
+        Example(
             given=(_USERS, _touch("age"), _TRIGGER),
             body='op.alter_column("users", "email", nullable=True)',
             flagged=True,
@@ -97,17 +108,6 @@ RULE = Rule(
             body='op.alter_column("users", "email", nullable=True)',
             flagged=False,
             engines=_PG,
-        ),
-        Example(
-            given=(_USERS,),
-            body='op.alter_column("users", "age", nullable=True)',
-            flagged=False,
-            engines=_PG,
-        ),
-        Example(
-            given=(_USERS,),
-            body='op.add_column("users", sa.Column("name", sa.Text(), nullable=True))',
-            flagged=False,
         ),
     ),
 )

@@ -93,23 +93,6 @@ RULE = Rule(
         Example(
             given=(_USERS,),
             body="""
-            op.create_table("people", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(50)))
-            op.execute("INSERT INTO people (id, name) SELECT id, name FROM users")
-            op.execute("DELETE FROM users")
-            """,
-            flagged=True,
-        ),
-        Example(
-            given=(_USERS,),
-            body="""
-            op.execute("CREATE TABLE users_kept AS SELECT * FROM users")
-            op.execute("DELETE FROM users")
-            """,
-            flagged=False,
-        ),
-        Example(
-            given=(_USERS,),
-            body="""
             op.add_column("users", sa.Column("full_name", sa.Text()))
             op.execute("UPDATE users SET full_name = name")
             op.drop_column("users", "name")
@@ -156,6 +139,23 @@ RULE = Rule(
         Example(
             given=(_USERS,),
             body=remade("id integer PRIMARY KEY, name text", "SELECT id, name FROM users"),
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.create_table("people", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(50)))
+            op.execute("INSERT INTO people (id, name) SELECT id, name FROM users")
+            op.execute("DELETE FROM users")
+            """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.execute("CREATE TABLE users_kept AS SELECT * FROM users")
+            op.execute("DELETE FROM users")
+            """,
             flagged=False,
         ),
     ),

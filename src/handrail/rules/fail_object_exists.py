@@ -169,13 +169,6 @@ RULE = Rule(
             engines=_PG,
         ),
         Example(
-            given=(_USERS, "CREATE UNIQUE INDEX uq ON users (email)"),
-            body='op.execute("ALTER TABLE users ADD CONSTRAINT uq UNIQUE USING INDEX uq")',
-            downgrade='op.drop_constraint("uq", "users")\nop.create_index("uq", "users", ["email"], unique=True)',
-            flagged=False,
-            engines=_PG,
-        ),
-        Example(
             given=("CREATE TABLE users (id integer, CONSTRAINT uq UNIQUE (id))",),
             body='op.create_unique_constraint("uq", "users", ["id"])',
             flagged=True,
@@ -230,6 +223,13 @@ RULE = Rule(
         Example(
             given=(_USERS, "CREATE VIEW names AS SELECT id FROM users"),
             body='op.execute("CREATE OR REPLACE VIEW names AS SELECT id FROM users")',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=(_USERS, "CREATE UNIQUE INDEX uq ON users (email)"),
+            body='op.execute("ALTER TABLE users ADD CONSTRAINT uq UNIQUE USING INDEX uq")',
+            downgrade='op.drop_constraint("uq", "users")\nop.create_index("uq", "users", ["email"], unique=True)',
             flagged=False,
             engines=_PG,
         ),

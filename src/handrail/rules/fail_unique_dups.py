@@ -129,12 +129,6 @@ RULE = Rule(
             fails=True,
         ),
         Example(
-            given=("CREATE TABLE tags (id integer, name varchar(9) NOT NULL, PRIMARY KEY (id))",),
-            body='op.execute("ALTER TABLE tags DROP PRIMARY KEY, ADD PRIMARY KEY (name, id)")',
-            flagged=False,
-            engines=frozenset({"mysql"}),
-        ),
-        Example(
             given=("CREATE TABLE tags (id integer, name text)", _row("tags", "1, 'a'", "1, 'b'")),
             body='op.execute("ALTER TABLE tags ADD PRIMARY KEY (id)")',
             flagged=True,
@@ -208,6 +202,12 @@ RULE = Rule(
             op.create_index("uq_name", "teams", ["name"], unique=True)
             """,
             flagged=False,
+        ),
+        Example(
+            given=("CREATE TABLE tags (id integer, name varchar(9) NOT NULL, PRIMARY KEY (id))",),
+            body='op.execute("ALTER TABLE tags DROP PRIMARY KEY, ADD PRIMARY KEY (name, id)")',
+            flagged=False,
+            engines=frozenset({"mysql"}),
         ),
     ),
 )

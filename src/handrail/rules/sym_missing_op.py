@@ -97,18 +97,6 @@ RULE = Rule(
     examples=(
         Example(given=_GIVEN, body=f"{_EMAIL}\n{_INDEX}", downgrade=_NO_EMAIL, flagged=True),
         Example(
-            given=_PARTITIONED,
-            body="""
-            op.execute("CREATE INDEX ix_logs ON ONLY logs (line)")
-            with op.get_context().autocommit_block():
-                op.execute("CREATE INDEX CONCURRENTLY ix_logs_1 ON logs_1 (line)")
-            op.execute("ALTER INDEX ix_logs ATTACH PARTITION ix_logs_1")
-            """,
-            downgrade='op.execute("DROP INDEX ix_logs")',
-            flagged=False,
-            engines=_PG,
-        ),
-        Example(
             given=_GIVEN,
             body=f'{_EMAIL}\nop.create_table("t", sa.Column("id", sa.Integer))',
             downgrade=_NO_EMAIL,
@@ -196,6 +184,18 @@ RULE = Rule(
             flagged=False,
             engines=_PG,
             not_run="its table was made elsewhere",
+        ),
+        Example(
+            given=_PARTITIONED,
+            body="""
+            op.execute("CREATE INDEX ix_logs ON ONLY logs (line)")
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY ix_logs_1 ON logs_1 (line)")
+            op.execute("ALTER INDEX ix_logs ATTACH PARTITION ix_logs_1")
+            """,
+            downgrade='op.execute("DROP INDEX ix_logs")',
+            flagged=False,
+            engines=_PG,
         ),
     ),
 )

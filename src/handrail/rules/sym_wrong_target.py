@@ -162,13 +162,6 @@ RULE = Rule(
         ),
         Example(
             given=_GIVEN,
-            body=_key("users_pkey", "users_key"),
-            downgrade=_key("users_key", "users_pkey"),
-            flagged=False,
-            engines=_PG,
-        ),
-        Example(
-            given=_GIVEN,
             body='op.create_table("teams", sa.Column("id", sa.Integer))',
             downgrade='op.drop_table("users")',
             flagged=True,
@@ -211,6 +204,13 @@ RULE = Rule(
             flagged=True,
             engines=_PG,
             not_run="its tables were made elsewhere",
+        ),
+        Example(
+            given=_GIVEN,
+            body=_key("users_pkey", "users_key"),
+            downgrade=_key("users_key", "users_pkey"),
+            flagged=False,
+            engines=_PG,
         ),
     ),
 )
