@@ -179,3 +179,39 @@ def test_what_began_while_it_was_hidden_is_laid_to_the_operation_that_says_most_
     (trouble,) = cells[2]["troubles"]
     assert trouble["since"] == "r001"
     assert trouble["operation"].startswith("execute alter table uses add constraint uses_secret")
+
+
+def test_a_column_of_the_same_name_in_another_table_is_not_the_cause(pg_bench: Workbench) -> None:
+    (pg_bench.root / "app.py").write_text(_BASE + _SECRETS)
+    others = 'op.create_table("others", sa.Column("id", sa.Integer), sa.Column("value", sa.String(40)))'
+    secrets = 'op.create_table("secrets", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))'
+    index = 'op.create_index("ix_secrets_name", "secrets", ["name"])'
+    pg_bench.revision("r000", None, others)
+    pg_bench.revision("r001", "r000", f"{secrets}\n{index}")
+    pg_bench.revision("r002", "r001", 'op.add_column("secrets", sa.Column("value", sa.String(40)))')
+    assert pg_bench.run("versions", "register", "v1", "--models", "app:Base", "--at", "r002").returncode == 0
+
+    rows = json.loads(pg_bench.run("compat", "--all", "--format", "json").stdout)["matrix"]["rows"]
+
+    (trouble,) = rows[1]["cells"][0]["troubles"]
+    assert (trouble["trial"]["column"], trouble["since"]) == ("value", "r001")
+    assert trouble["operation"].startswith("create_table secrets")
+
+
+def test_an_operation_that_only_shares_a_table_with_the_message_is_not_named_for_what_was_hidden(
+    pg_bench: Workbench,
+) -> None:
+    first = (
+        *_SEALED[:1],
+        "create table uses (id serial primary key, secret int not null)",
+        """create function tie() returns void language sql as
+        'alter table uses add constraint uses_secret foreign key (secret) references secrets'""",
+    )
+    hide = ("alter table secrets rename value to content", "select tie()")
+    column = 'op.add_column("uses", sa.Column("at", sa.Date))'
+    show = ("alter table secrets rename content to value",)
+
+    cells = _cells(pg_bench, _SECRETS, _body(first), _body(hide), column, _body(show))
+
+    assert [c["result"] for c in cells] == ["works", "read fails", "read fails", "delete fails"]
+    assert [t["since"] for t in cells[3]["troubles"]] == ["r003"]

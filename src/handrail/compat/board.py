@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from handrail.compat.children import Children, known_children
 from handrail.compat.exercise import Exercise
 from handrail.compat.home import Home, checks
 from handrail.compat.known_schema import of_snapshot
+from handrail.compat.mapped import Mapped, MappedTable, mapped
 from handrail.compat.planting import Planter
 from handrail.compat.prediction import Outlook
 from handrail.compat.reach import Reach
 from handrail.compat.rows import Habits, Rows
 from handrail.engines.base import Engine
-from handrail.model.contract import AppVersion, ContractTable
+from handrail.model.contract import AppVersion
 from handrail.model.matrix import Trial
 from handrail.model.revision import Revision
 
-#: The schemas that snapshots leave out of names, of PostgreSQL and of SQLite.
-_PLAIN = frozenset({None, "", "public", "main"})
 Applied = Callable[[tuple[str, ...]], frozenset[str]]
 
 
@@ -57,18 +54,17 @@ class Learnt:
     homes: dict[tuple[str, str], Home] = field(default_factory=dict)
     known: dict[tuple[str, str, Habits], tuple[Trial, ...]] = field(default_factory=dict)
     foretold: dict[tuple[str, str, Home], tuple[Trial, ...]] = field(default_factory=dict)
-    digests: dict[int, str] = field(default_factory=dict)
+    mapped: dict[str, Mapped] = field(default_factory=dict)
 
     def settled(self, version: AppVersion) -> bool:
         """Return whether it is known already what the version is used to."""
         return any(name == version.name for name, _ in self.habits)
 
-    def digest(self, table: ContractTable) -> str:
-        """Return a digest of what the version does with that table."""
-        found = self.digests.get(id(table))
-        if found is None:
-            found = self.digests[id(table)] = hashlib.sha256(repr(table).encode()).hexdigest()
-        return found
+    def mapped_by(self, version: AppVersion, default: str | None) -> Mapped:
+        """Return what the version maps; `default` is the schema that sessions begin with, one for all replays."""
+        if version.name not in self.mapped:
+            self.mapped[version.name] = mapped(version.contract, default)
+        return self.mapped[version.name]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,57 +165,58 @@ class Moment:
 
     def found(self, version: AppVersion, *, home: bool, only: Collection[str] = ()) -> Iterator[Found]:
         """Yield what was found out about each table of that version, or of `only` those."""
-        mapped = {self._name(table): table for table in version.contract.tables}
-        for table in version.contract.tables:
-            if not only or self._name(table) in only:
-                yield self._of_table(version, table, mapped, home=home)
+        maps = self._mapped_by(version)
+        for each in maps.every:
+            if not only or each.name in only:
+                yield self._of_table(version, each, maps, home=home)
 
     def settle(self, version: AppVersion) -> None:
         """Find out what the version is used to, here where it is at home."""
-        mapped = {self._name(table): table for table in version.contract.tables}
-        for table in version.contract.tables:
-            self._settled(version, table, mapped)
+        maps = self._mapped_by(version)
+        for each in maps.every:
+            self._settled(version, each, maps)
 
-    def _settled(self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]) -> Habits:
-        learnt, name = self._learnt, self._name(table)
-        own, children = self._own(version, table, mapped)
-        key = (own, self._reach_of(name))
+    def _mapped_by(self, version: AppVersion) -> Mapped:
+        return self._learnt.mapped_by(version, self._conn.dialect.default_schema_name)
+
+    def _settled(self, version: AppVersion, each: MappedTable, maps: Mapped) -> Habits:
+        learnt, name = self._learnt, each.name
+        key = (self._own(each, maps), self._reach_of(name))
         if key not in learnt.at_home:
-            learnt.at_home[key] = self._exercise(table, name, Habits(), children, mapped).at_home()
+            learnt.at_home[key] = self._exercise(each, maps, Habits()).at_home()
         habits = learnt.habits[version.name, name] = learnt.at_home[key]
         live = self._known_schema.tables.get(name)
         passed = checks(live) if live is not None and habits.writable else frozenset()
         learnt.homes[version.name, name] = Home(keys=habits.keys, parents=habits.parents, checks=passed)
         return habits
 
-    def _own(
-        self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable]
-    ) -> tuple[str, Children]:
-        """Return a digest of all of the version that matters to that table, and the children it sees to."""
-        children = known_children(version.contract, table, self._name)
-        parents = mapped.keys() & self._parents(self._name(table))
-        moved = self._moved(table, mapped, parents)
-        return f"{self._learnt.digest(table)} {sorted(children)} {sorted(parents)} {moved}", children
+    def _own(self, each: MappedTable, maps: Mapped) -> str:
+        """Return a digest of all of the version that matters to that table: its parents too, where they moved."""
+        parents = maps.tables.keys() & self._parents(each.name)
+        moved = sorted(maps.digests[name] for name in each.believed - parents)
+        return f"{each.digest} {sorted(each.children)} {sorted(parents)} {moved}"
 
-    def _of_table(
-        self, version: AppVersion, table: ContractTable, mapped: Mapping[str, ContractTable], *, home: bool
-    ) -> Found:
-        learnt, name = self._learnt, self._name(table)
-        own, children = self._own(version, table, mapped)
-        reach = self._reach_of(name)
+    def _of_table(self, version: AppVersion, each: MappedTable, maps: Mapped, *, home: bool) -> Found:
+        learnt, table, name = self._learnt, each.table, each.name
+        own, reach = self._own(each, maps), self._reach_of(name)
         habits = learnt.habits.get((version.name, name))
         if habits is None and home:
-            habits = self._settled(version, table, mapped)
+            habits = self._settled(version, each, maps)
         own_keys = frozenset({*table.unique, table.primary_key})
         habits = habits or Habits(keys=own_keys)
         key = (own, reach, habits)
         if key not in learnt.known:
-            learnt.known[key] = self._exercise(table, name, habits, children, mapped).trials()
+            learnt.known[key] = self._exercise(each, maps, habits).trials()
         used_to = learnt.homes.get((version.name, name)) or Home(keys=own_keys)
         told = (own, reach, used_to)
         if told not in learnt.foretold:
             outlook = Outlook(
-                table=table, name=name, schema=self._known_schema, home=used_to, children=children, mapped=mapped
+                table=table,
+                name=name,
+                schema=self._known_schema,
+                home=used_to,
+                children=each.children,
+                mapped=maps.tables,
             )
             learnt.foretold[told] = outlook.trials()
         return Found(trials=learnt.known[key], foreseen=learnt.foretold[told])
@@ -228,43 +225,21 @@ class Moment:
         live = self._tables.get(name)
         return frozenset(c.referenced_table for c in live.constraints if c.referenced_table) if live else frozenset()
 
-    def _moved(self, table: ContractTable, mapped: Mapping[str, ContractTable], parents: Collection[str]) -> list[str]:
-        """Return digests of the parents that the version's keys name, where they stand elsewhere by now."""
-        named_ = {(t.name, t.schema): name for name, t in mapped.items()}
-        believed = {named_.get((key.table, key.schema), "") for key in table.foreign_keys} - {"", *parents}
-        return sorted(self._learnt.digest(mapped[name]) for name in believed)
-
     def _reach_of(self, name: str) -> str:
         if name not in self._reached:
             self._reached[name] = self._reach.digest(name)
         return self._reached[name]
 
-    def _name(self, table: ContractTable) -> str:
-        return named(table.schema, table.name, self._conn.dialect.default_schema_name)
-
-    def _exercise(
-        self,
-        table: ContractTable,
-        name: str,
-        habits: Habits,
-        children: Children,
-        mapped: Mapping[str, ContractTable],
-    ) -> Exercise:
+    def _exercise(self, each: MappedTable, maps: Mapped, habits: Habits) -> Exercise:
         if self._planter is None:
             self._begin()
             self._planter = Planter(self._conn, self._snapshot)
         self.exercised += 1
         return Exercise(
             conn=self._conn,
-            rows=Rows(planter=self._planter, table=table, name=name, mapped=mapped, habits=habits),
+            rows=Rows(planter=self._planter, table=each.table, name=each.name, mapped=maps.tables, habits=habits),
             classify=self._engine.classify,
-            known_children=children,
+            known_children=each.children,
             acting=lambda: self._engine.trials.acting(self._conn, self._role),
             denial_counts=bool(self._role),
         )
-
-
-def named(schema: str | None, table: str, default: str | None) -> str:
-    """Return a table's name as a snapshot has it: qualified unless by the schema that the engine begins with."""
-    owner = schema or default
-    return table if owner in _PLAIN else f"{owner}.{table}"

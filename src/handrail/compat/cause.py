@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 
-from handrail.model.matrix import Trial
+from handrail.model.matrix import Result, Trial
 from handrail.model.operation import Operation, Origin, RecordedRevision, Statement, StatementKind
 
 _WORD = re.compile(r"\w+")
@@ -22,6 +24,10 @@ _NOISE = frozenset(
     without
     """.split()  # noqa: SIM905 - a list of sixty strings is sixty lines
 )
+
+
+#: Operations that no SELECT can fail for.
+_UNREAD = frozenset({"create_index", "drop_index", "create_table_comment", "drop_table_comment", "bulk_insert"})
 
 
 class Certainty(Enum):
@@ -56,35 +62,59 @@ def suspect(trial: Trial, recorded: RecordedRevision) -> tuple[int, str]:
     """Return how much the operation that most likely did it has to say of it, and that operation.
 
     What a quoted name of the server's message matches counts more than the table does; of equals the last one counts,
-    since it left things as they are.
+    since it left things as they are, before it one on the table itself. An operation on a table that neither the trial
+    nor its message is about says nothing, and nor does a column's name where its table is not mentioned.
     """
     named = {word for text in _QUOTED.findall(trial.message) for word in _WORD.findall(text)}
-    named |= set(_WORD.findall(trial.column))
     named |= {w for w in _WORD.findall(trial.message) if w.lower() not in _NOISE and not w.isdigit()}
     table = set(_WORD.findall(trial.table))
-    best, score = "", 0
-    for label, words, schema in _candidates(recorded):
-        points = 4 * len(words & (named - table)) + 2 * bool(words & table)
-        points += 1 if points and schema else 0
-        if points and points >= score:
-            best, score = label, points
-    return score, best
+    column = set(_WORD.findall(trial.column))
+    best, score = "", (0, False)
+    for each in _candidates(recorded):
+        about = bool(each.words & table or each.table & named)
+        if (each.table and not about) or (trial.result is Result.READ_FAILS and each.name in _UNREAD):
+            continue
+        told = each.words & ((named | column) - table if about else named - table - column)
+        if not each.name.endswith("_table"):
+            told -= each.table
+        points = 4 * len(told) + 2 * about
+        points += 1 if points and each.schema else 0
+        rank = (points, not each.table or bool(each.table & table))
+        if points and rank >= score:
+            best, score = each.label, rank
+    return score[0], best
 
 
-def _candidates(recorded: RecordedRevision) -> list[tuple[str, set[str], bool]]:
-    """Return every operation and every statement outside of one, with its words and whether it changes the schema."""
-    found = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """An operation or a statement outside of one: its words, those that name its table, whether it is of the schema."""
+
+    label: str
+    words: frozenset[str]
+    table: frozenset[str] = frozenset()
+    name: str = ""
+    schema: bool
+
+
+def _candidates(recorded: RecordedRevision) -> Iterator[_Candidate]:
+    """Yield every operation, then every statement that the revision sent by itself."""
     for index, each in enumerate(recorded.operations):
         sent = [s for s in recorded.statements if s.operation == index]
         text = " ".join((each.table or "", each.subject or "", *(v for _, v in each.details), *(s.sql for s in sent)))
-        schema = any(s.kind is StatementKind.SCHEMA for s in sent) if sent else True
-        sql = sent[-1].sql if sent and each.name == "execute" else ""
-        found.append((_label(each, sql), set(_WORD.findall(text)), schema))
+        yield _Candidate(
+            label=_label(each, sent[-1].sql if sent and each.name == "execute" else ""),
+            words=frozenset(_WORD.findall(text)),
+            table=frozenset(_WORD.findall(each.table or "")),
+            name=each.name,
+            schema=any(s.kind is StatementKind.SCHEMA for s in sent) if sent else True,
+        )
     for statement in recorded.statements:
         if statement.operation is None and statement.origin is Origin.REVISION:
-            schema = statement.kind is StatementKind.SCHEMA
-            found.append((_short(statement), set(_WORD.findall(statement.sql)), schema))
-    return found
+            yield _Candidate(
+                label=_short(statement),
+                words=frozenset(_WORD.findall(statement.sql)),
+                schema=statement.kind is StatementKind.SCHEMA,
+            )
 
 
 def _label(each: Operation, sql: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec, Opaque, Other
 from handrail.model.operation import Reading
@@ -29,7 +30,7 @@ _NO_SCHEMA = frozenset({"get_bind", "get_context", "execute", "f", "inline_liter
 _HARMLESS = frozenset({"COMMENT", "ANALYZE", "VACUUM", "CLUSTER", "CREATE STATISTICS", "SET STATISTICS"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class KnownSchema:
     """Tables by their bare names, enums with their values, the names of views and of types made by users.
 
@@ -44,6 +45,15 @@ class KnownSchema:
     guarded: frozenset[str] = frozenset()
     certain: bool = True
     self_numbering: bool = False
+
+    @cached_property
+    def children(self) -> Mapping[str, list[tuple[ReplayedTable, ConstraintSpec]]]:
+        """The foreign keys to each table, with their tables."""
+        found: dict[str, list[tuple[ReplayedTable, ConstraintSpec]]] = {}
+        for table in self.tables.values():
+            for key in table.foreign_keys:
+                found.setdefault(key.referenced_table, []).append((table, key))
+        return found
 
 
 def of_snapshot(snapshot: Snapshot) -> KnownSchema:

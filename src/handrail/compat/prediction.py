@@ -201,11 +201,10 @@ class Outlook:
     def _children(self, live: ReplayedTable) -> Iterator[Foreseen]:
         if not self.table.primary_key:
             return
-        for child in self.schema.tables.values():
-            for key in (k for k in child.foreign_keys if k.referenced_table == self.name):
-                if not seen_to(child.name, key.columns, self.mapped, self.children):
-                    named = f"{child.name} ({', '.join(key.columns)}) names its rows"
-                    yield self._deletion(live, child, key), "", named
+        for child, key in self.schema.children.get(self.name, ()):
+            if not seen_to(child.name, key.columns, self.mapped, self.children):
+                named = f"{child.name} ({', '.join(key.columns)}) names its rows"
+                yield self._deletion(live, child, key), "", named
 
     def _deletion(self, live: ReplayedTable, child: ReplayedTable, key: ConstraintSpec) -> Result:
         if child is live or not child.complete or not self._plantable(child, _DEEPEST):

@@ -6,8 +6,11 @@ import json
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from handrail.errors import HandrailError
 from handrail.model.plan import Plan, Step
@@ -20,7 +23,8 @@ SCHEMA = 1
 
 def document(kind: str, **content: object) -> str:
     """Return the document of that kind; dataclasses become objects, times RFC 3339 in UTC."""
-    return json.dumps({"schema": SCHEMA, "kind": kind, **{k: _plain(v) for k, v in content.items()}}, indent=2)
+    plain = {"schema": SCHEMA, "kind": kind, **{k: _plain(v) for k, v in content.items()}}
+    return msgspec.json.format(json.dumps(plain), indent=2)  # with `indent` the library itself encodes in Python
 
 
 def error(problem: HandrailError) -> dict[str, object]:
@@ -93,5 +97,10 @@ def _plain(value: object) -> object:
 
 
 def _dataclass(value: object) -> dict[str, object]:
+    return {name: getattr(value, name) for name in _names(type(value))}  # type: ignore[arg-type]  # a class is hashable
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
     hidden = {"code", "source"}  # a revision's text; its digest and path tell it
-    return {f.name: getattr(value, f.name) for f in fields(value) if f.name not in hidden}  # type: ignore[arg-type]  # is a dataclass, see callers
+    return tuple(f.name for f in fields(kind) if f.name not in hidden)
