@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from handrail.errors import HandrailError
 from handrail.model.plan import Plan, Step
 
@@ -23,8 +21,7 @@ SCHEMA = 1
 
 def document(kind: str, **content: object) -> str:
     """Return the document of that kind; dataclasses become objects, times RFC 3339 in UTC."""
-    plain = {"schema": SCHEMA, "kind": kind, **{k: _plain(v) for k, v in content.items()}}
-    return msgspec.json.format(json.dumps(plain), indent=2)  # with `indent` the library itself encodes in Python
+    return json.dumps({"schema": SCHEMA, "kind": kind, **{k: _plain(v) for k, v in content.items()}}, indent=2)
 
 
 def error(problem: HandrailError) -> dict[str, object]:
