@@ -120,9 +120,9 @@ def test_the_settings_shown_are_settings(snippet: Snippet, tmp_path: Path) -> No
     assert config.load(tmp_path).environments
 
 
-def test_the_python_shown_can_be_parsed() -> None:
-    for snippet in snippets("python"):
-        ast.parse(snippet.text, filename=str(snippet.page))
+@pytest.mark.parametrize("snippet", snippets("python"), ids=lambda s: name(s.page))
+def test_the_python_shown_can_be_parsed(snippet: Snippet) -> None:
+    assert ast.parse(snippet.text, filename=str(snippet.page)).body
 
 
 def test_the_make_targets_shown_exist() -> None:

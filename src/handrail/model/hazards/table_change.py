@@ -201,7 +201,8 @@ def triggered(schema: Replayed, table: str, *columns: str) -> bool:
     Where the text of what it carries out is known, it has to name them: one that keeps `updated_at` fills nothing else.
     """
     texts = (_carried_out(schema, trigger) for trigger in schema.triggers_on(table))
-    return any(not text or set(columns) <= set(re.findall(r"\w+", text.lower())) for text in texts)
+    wanted = {column.lower() for column in columns}
+    return any(not text or wanted <= set(re.findall(r"\w+", text.lower())) for text in texts)
 
 
 def _carried_out(schema: Replayed, trigger: CreateObject) -> str:

@@ -17,14 +17,14 @@ _TOKEN = re.compile(
     ( [xXbBnN]?'(?:[^'\\]|''|\\.)*+(?:'|\Z)                     # strings
     | "(?:[^"\\]|""|\\.)*+(?:"|\Z)
     | `(?:[^`]|``)*+(?:`|\Z)                                    # quoted names
-    | @@?[\w$.]*+                                               # variables
-    | \.?[0-9](?:[eE][+-]?[0-9]|[\w.])*+                        # numbers, with whatever sticks to them
+    | @@?[\w$.\u0080-\U0010ffff]*+                              # variables
+    | \.?[0-9](?:[eE][+-]?[0-9]|[\w.\u0080-\U0010ffff])*+       # numbers, with whatever sticks to them
     | [A-Za-z_$\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*+
     | \$[0-9]++ | %(?:\(\w+\))?s
     | <=> | <> | ->> | -> | := | \|\| | && | [<>!]= | << | >> | .
     )?
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,  # what is no ASCII is a letter, also what Python takes for space
 )
 _LITERAL = re.compile(r"[xXbBnN]?'|\"|\.?[0-9]")
 _PLAIN_NAME = re.compile(r"[A-Za-z_$\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*")

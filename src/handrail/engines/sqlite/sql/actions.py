@@ -120,7 +120,7 @@ def _column(words: Sequence[str]) -> ColumnSpec:
         generated=canonical(items(words[end + rest.index("AS") :])[0][0]) if generated else "",
         stored=not generated or "STORED" in rest,
         identity="serial" if "AUTOINCREMENT" in rest else "",
-        collation=name(words[end + rest.index("COLLATE") + 1]) if "COLLATE" in rest else "",
+        collation=name(*words[end + rest.index("COLLATE") + 1 :][:1] or [""]) if "COLLATE" in rest else "",
         volatile_default=default is not None and any(word in default.upper() for word in _VOLATILE),
     )
 

@@ -18,12 +18,12 @@ _TOKEN = re.compile(
     | `(?:[^`]|``)*+(?:`|\Z)
     | \[[^\]]*+(?:\]|\Z)
     | [A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*+
-    | \.?[0-9](?:[eE][+-]?[0-9]|[\w.])*+    # numbers, with whatever sticks to them
-    | \?[0-9]*+ | [:@$][\w$]++(?:::\w++)*+
+    | \.?[0-9](?:[eE][+-]?[0-9]|[\w.\u0080-\U0010ffff])*+    # numbers, with whatever sticks to them
+    | \?[0-9]*+ | [:@$][\w$\u0080-\U0010ffff]++(?:::\w++)*+
     | \|\| | <> | ->> | -> | [<>=!]= | << | >> | .
     )?
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,  # what is no ASCII is a letter to SQLite, also what Python takes for space
 )
 _KEYWORD_LIST = """
     ABORT ACTION AFTER ALL ALTER ALWAYS AND AS ASC AUTOINCREMENT BEFORE BEGIN BETWEEN BY CASCADE CASE CAST CHECK
@@ -118,7 +118,7 @@ def hide_literals(sql: str) -> str:
 
 def spelled(words: Sequence[str]) -> list[str]:
     """Return the words with keywords in upper case and names without needless quotes."""
-    return [_unquoted(word) if word[0] in _QUOTES else _UPPER.get(word, word) for word in words]
+    return [_unquoted(word) if word[0] in _QUOTES else _UPPER.get(word, word) for word in words if word]
 
 
 def _unquoted(word: str) -> str:
@@ -261,7 +261,8 @@ class _Reader:
         if kind in {"INDEX", "TRIGGER"}:
             while self.peek() not in {"ON", ""}:
                 self.at += 1
-            self.take("ON")
+            if not self.take("ON"):
+                return None
             table = self.name()
         return Shape(
             verb=Verb.CREATE,
