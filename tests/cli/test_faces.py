@@ -96,6 +96,14 @@ def test_apply_and_rollback_print_one_json_document_on_stdout_and_talk_on_stderr
         assert "plan: 1 step" in done.stderr
 
 
+def test_who_applies_sees_first_what_the_rules_warn_of(lite_bench: Workbench) -> None:
+    assert "--dry-run" not in lite_bench.run("apply", "--yes").stderr
+    lite_bench.revision("bbb2", "aaa1", 'op.drop_table("users")')
+    said = lite_bench.run("apply", "--yes").stderr
+    warned, begun = said.index("  error compat-drop-table: bbb2"), said.index("lease taken")
+    assert warned < said.index("the same command with --dry-run") < begun
+
+
 def test_no_escape_code_is_printed_whatever_the_colour_variables_say(lite_bench: Workbench) -> None:
     for env in ({}, {"NO_COLOR": "1"}, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"}):
         for command in (("status",), ("apply", "--dry-run"), ("history",), ("apply", "nowhere"), ("--help",)):

@@ -51,8 +51,9 @@ def test_a_version_of_a_git_ref_is_derived_from_its_code_and_leaves_no_trace(pro
     ("arguments", "told"),
     [
         (["--models", "nowhere:metadata"], "No module named 'nowhere'"),
-        (["--models", "app:missing"], "app has no attribute 'missing'"),
-        (["--models", "app:number"], "neither a MetaData nor something that has one"),
+        (["--models", "app:missing"], "app has no attribute 'missing'; it has empty, metadata"),
+        (["--models", "app:number"], "of type int, neither a MetaData nor something that has one"),
+        (["--models", "json"], "json is a module, neither a MetaData nor something that has one"),
         (["--models", "app:empty"], "hold no table"),
         (["--models", "broken:metadata"], "broken.py:2: ZeroDivisionError"),
         (["--ref", "v9", "--models", "app:metadata"], "the ref 'v9' does not exist"),
@@ -92,7 +93,14 @@ def test_two_versions_with_one_contract_are_said_to_be_alike(project: Workbench)
     again = project.run("versions", "register", "v2", "--models", "app:metadata")
     assert "v2 needs the same as v1: the contracts are equal" in again.stderr
     assert "v1 and v2 need the same" in project.run("compat").stdout
-    assert "with the same contract" in project.run("versions", "register", "v2", "--models", "app:metadata").stderr
+
+
+def test_a_version_that_is_registered_again_keeps_its_place(project: Workbench) -> None:
+    for name in ("v1", "v2", "v1"):
+        said = project.run("versions", "register", name, "--models", "app:metadata").stderr
+    assert "with the same contract" in said
+    listed = json.loads(project.run("versions", "list", "--format", "json").stdout)
+    assert [version["name"] for version in listed["versions"]] == ["v1", "v2"]
 
 
 def test_a_contract_travels_as_a_file(project: Workbench) -> None:

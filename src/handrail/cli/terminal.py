@@ -36,7 +36,7 @@ from handrail.model.run import (
     Waiting,
     WaitingForAutovacuum,
 )
-from handrail.reports import backup_text, text
+from handrail.reports import backup_text, plan_text, text
 
 if TYPE_CHECKING:
     from handrail.cli.spinner import Spinner
@@ -126,8 +126,7 @@ def _line(event: Event) -> str:
         case StatementStarted() | StatementDone() | Committing() | Failed() | RunEnded():
             line = ""
         case Planned(plan=plan):
-            steps = text.count(len(plan.steps), "step")
-            line = f"plan: {steps} from {text.heads(plan.start)} to {text.heads(plan.goal)}"
+            line = plan_text.outline(plan)
         case GateJudged(judgement=judgement) | CheckJudged(judgement=judgement):
             line = text.judgements((judgement,))
         case LeaseWaiting(holder=holder):

@@ -67,12 +67,13 @@ def register(ports: ProjectPorts, request: RegisterRequest) -> Registered:
             fix="name the newest one that both have: --at REVISION",
         )
     known = ports.journal.versions()
+    before = next((version for version in known if version.name == request.name), None)
     version = AppVersion(
         name=request.name,
         contract=contract,
         revisions=tuple(revisions),
         digest=stored.digest(contract),
-        registered_at=ports.clock.now().isoformat(),
+        registered_at=before.registered_at if before else ports.clock.now().isoformat(),
         ref=request.ref,
         models=request.models,
         owner=request.owner or user_name(),
@@ -80,7 +81,7 @@ def register(ports: ProjectPorts, request: RegisterRequest) -> Registered:
     ports.journal.keep_version(version)
     return Registered(
         version=version,
-        before=next((v for v in known if v.name == request.name), None),
+        before=before,
         alike=tuple(v.name for v in known if v.digest == version.digest and v.name != request.name),
     )
 

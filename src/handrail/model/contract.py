@@ -179,8 +179,8 @@ class Contract:
 class AppVersion:
     """A version of the application: its contract, and the rows of the version table that it was written for.
 
-    `digest` is the contract's, `owner` who answers for its deployments. Times are RFC 3339 in UTC; `retired_at` is ''
-    while the version is deployed.
+    `digest` is the contract's, `owner` who answers for its deployments. Times are RFC 3339 in UTC: `registered_at` that
+    of the first time, `retired_at` '' while the version is deployed.
     """
 
     name: str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 
 from handrail.model.effect import Effect
 from handrail.model.finding import Finding
 from handrail.model.operation import Origin, Reading, Statement
 from handrail.model.plan import Plan, Step
+from handrail.model.verdict import Severity
 from handrail.model.violation import Counted
 from handrail.reports import review_facts
 from handrail.reports.text import count, heads, lock
@@ -84,6 +86,18 @@ def finding(value: Finding) -> tuple[str, ...]:
         *(f"  {fact}" for fact in review_facts.facts(value)),
         *(f"       {line}" if number else f"  fix: {line}" for number, line in enumerate(value.fix.splitlines())),
     )
+
+
+def outline(value: Plan) -> str:
+    """Where the plan leads, and what the rules warn of: one line each, errors first."""
+    lines = [f"plan: {count(len(value.steps), 'step')} from {heads(value.start)} to {heads(value.goal)}"]
+    for severity in (Severity.ERROR, Severity.WARNING):
+        for found in (f for f in value.findings if f.severity is severity):
+            place = f"{PurePath(found.place.file).name}:{found.place.line}: " if found.place else ""
+            lines.append(f"  {severity.value} {found.rule}: {place}{found.what}")
+    if len(lines) > 1:
+        lines.append("  why, and what to write instead: the same command with --dry-run")
+    return "\n".join(lines)
 
 
 def _counted(values: Iterable[Counted]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -59,13 +60,25 @@ def imported(spec: str) -> tuple[MetaData, ...]:
     found: Any = importlib.import_module(name)
     for part in filter(None, path.split(".")):
         if not hasattr(found, part):
-            raise LookupError(f"{name} has no attribute {path!r}")
+            raise LookupError(f"{name} has no attribute {path!r}{_instead(found)}")
         found = getattr(found, part)
     given = found if isinstance(found, (list, tuple)) else (found,)
     metadata = tuple(m for m in (getattr(each, "metadata", each) for each in given) if isinstance(m, MetaData))
     if not metadata:
-        raise LookupError(f"{spec} is {type(found).__name__}, neither a MetaData nor something that has one")
+        kind = "a module" if isinstance(found, ModuleType) else f"of type {type(found).__name__}"
+        raise LookupError(f"{spec} is {kind}, neither a MetaData nor something that has one{_instead(found)}")
     return metadata
+
+
+def _instead(found: object) -> str:
+    """Return what in a module has metadata, as the end of a message, '' where nothing has."""
+    held = vars(found).items() if isinstance(found, ModuleType) else ()
+    named = sorted(name for name, value in held if _has_metadata(value) and not hasattr(value, "__table__"))
+    return f"; it has {', '.join(named)}" if named else ""
+
+
+def _has_metadata(value: object) -> bool:
+    return isinstance(getattr(value, "metadata", value), MetaData)
 
 
 def contract(metadata: tuple[MetaData, ...], dialect: Dialect) -> Contract:
