@@ -9,7 +9,7 @@ from typing import Any
 from workbench import Workbench
 
 _BASE = """
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, String
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
@@ -215,3 +215,39 @@ def test_an_operation_that_only_shares_a_table_with_the_message_is_not_named_for
 
     assert [c["result"] for c in cells] == ["works", "read fails", "read fails", "delete fails"]
     assert [t["since"] for t in cells[3]["troubles"]] == ["r003"]
+
+
+def test_a_text_without_a_limit_that_gets_one_fails_the_write(pg_bench: Workbench) -> None:
+    unlimited = "Text)".join(_SECRETS.rsplit("String(40))", 1))
+    first = "create table secrets (id serial primary key, name varchar(40) not null, value text not null)"
+    limit = "alter table secrets add constraint brief check (length(value) <= 5000)"
+
+    cells = _cells(pg_bench, unlimited, _body((first,)), _body((limit,)))
+
+    assert [c["result"] for c in cells] == ["works", "write fails"]
+
+
+def test_rows_around_a_version_that_only_their_parents_tell_apart_have_parents_of_their_own(
+    pg_bench: Workbench,
+) -> None:
+    member = """
+class Member(Base):
+    __tablename__ = "members"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    first: Mapped[int] = mapped_column()
+    second: Mapped[int] = mapped_column()
+"""
+    tables = (
+        "create table clubs (id serial primary key)",
+        """create table teams (
+            id serial primary key, club int not null references clubs, kind varchar(20) not null check (kind = 'men'),
+            unique (club, kind)
+        )""",
+        """create table members (
+            id serial primary key, first int not null references teams, second int not null references teams
+        )""",
+    )
+
+    cells = _cells(pg_bench, member, _body(tables), _body(("alter table members add at date",)))
+
+    assert [(c["result"], c["troubles"]) for c in cells] == [("works", [])] * 2

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from handrail.compat.attempt import FAILURES, Attempts, Failure, message
 from handrail.compat.bound_type import Verbatim
-from handrail.compat.values import candidates, written
-from handrail.model.schema import Column, Constraint, ConstraintKind, Snapshot, Table
+from handrail.compat.values import candidates, tells_apart, written
+from handrail.model.schema import Column, Constraint, ConstraintKind, Index, Snapshot, Table
 
 _DEEPEST = 12
 _VERBATIM = Verbatim()
@@ -142,8 +142,13 @@ class Planter:
             c.name for c in table.columns if c.name in wanted and c.default is None and not c.identity
         }
         itself: list[tuple[str, str]] = []
-        alone = {name for index in table.indexes if index.unique for name in index.columns}
-        for place, key in apart(c for c in table.constraints if c.kind is ConstraintKind.FOREIGN_KEY):
+        keys = [c for c in table.constraints if c.kind is ConstraintKind.FOREIGN_KEY]
+        checks = [c for c in table.constraints if c.kind is ConstraintKind.CHECK]
+        fixed = {*given, *(name for constraint in (*keys, *checks) for name in constraint.columns)}
+        alone = {
+            name for i in table.indexes if i.unique and not self._told_apart(table, i, fixed) for name in i.columns
+        }
+        for place, key in apart(keys):
             if set(key.columns) <= values.keys():
                 continue
             if key.referenced_table == table.name:
@@ -154,13 +159,27 @@ class Planter:
         number = next(self.numbers)
         for column in table.columns:
             if column.name in needed and column.name not in values and not _by_itself(table, column):
-                values[column.name] = written(column.type, number, self._objects)
+                values[column.name] = self._nth(column.type, number)
         for mine, theirs in itself:  # the first row can only name itself
             if mine in needed and mine not in given:
                 types = {column.name: column.type for column in table.columns}
-                values.setdefault(theirs, written(types[theirs], number, self._objects))
+                values.setdefault(theirs, self._nth(types[theirs], number))
                 values[mine] = values[theirs]
         return values
+
+    def _told_apart(self, table: Table, index: Index, fixed: set[str]) -> bool:
+        """Return whether another column of the index than those `fixed` has a value of its own in each planted row."""
+        columns = [c for c in table.columns if c.name in index.columns and c.name not in fixed]
+        nulls_differ = "NULLS NOT DISTINCT" not in index.definition.upper()
+        return any(
+            tells_apart(partial(self._nth, column.type))
+            if _needed(column)
+            else bool(column.identity) or (nulls_differ and column.default is None and not column.generated)
+            for column in columns
+        )
+
+    def _nth(self, type_text: str, number: int) -> str:
+        return written(type_text, number, self._objects)
 
 
 def apart(keys: Iterable[Constraint]) -> Iterator[tuple[int, Constraint]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,10 +14,12 @@ import sqlalchemy as sa
 from handrail.compat.attempt import FAILURES
 from handrail.compat.bound_type import bound_type
 from handrail.compat.planting import FIRST_OWN, CannotPlant, Planter, apart
-from handrail.compat.values import furthest, value
+from handrail.compat.values import furthest, tells_apart, value
 from handrail.model.contract import ContractColumn, ContractTable, Family, Source
 from handrail.model.schema import Constraint, ConstraintKind, Table, compared
 
+#: PostgreSQL's types that take a text of any length.
+_UNLIMITED = frozenset({"text", "character varying"})
 _CONDITION = re.compile(r"\bWHERE (.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -170,7 +173,7 @@ class Rows:
             if sent(c)
             and c.constant is None
             and c.name not in fixed
-            and (most := furthest(c.type)) is not None
+            and (most := furthest(c.type, unlimited=self._unlimited(c.name))) is not None
             and (c.name, str(most)) not in self.habits.refused
         }
 
@@ -212,9 +215,29 @@ class Rows:
     def _fixed(self) -> set[str]:
         return self.key_columns() | {name for name, _ in self.habits.values}
 
+    def _unlimited(self, name: str) -> bool:
+        """Return whether nothing that is known of the live column limits the length of a text."""
+        column = next((c for c in self.live.columns if c.name == name), None) if self.live else None
+        if self.live is None or column is None or column.type not in _UNLIMITED:
+            return False
+        checks = (c for c in self.live.constraints if c.kind is ConstraintKind.CHECK)
+        return not any(name in (check.columns or check.definition) for check in checks)
+
     def _alone(self) -> set[str]:
-        """Return the columns of which two rows cannot have the same value, or not in every combination."""
-        return {name for columns in (self.table.primary_key, *unique_keys(self.live)) for name in columns}
+        """Return the columns of foreign keys of which two rows cannot have the same value.
+
+        They can in a unique key where another of its columns, with a value of its own in each row, tells them apart.
+        """
+        linked = {name for key in self.foreign_keys() for name in key.columns}
+        keys = [key for key in (self.table.primary_key, *unique_keys(self.live)) if linked.intersection(key)]
+        return {name for key in keys if not any(map(self._tells_apart, set(key) - linked)) for name in key}
+
+    def _tells_apart(self, name: str) -> bool:
+        """Whether each row has a value of its own in that column."""
+        column = self.table.column(name)
+        if column is None or not sent(column) or name in dict(self.habits.values):
+            return False
+        return tells_apart(partial(value, column))
 
     def _own(self, row: Mapping[str, Any], mine: str, theirs: str) -> Any:
         column = self.table.column(mine)

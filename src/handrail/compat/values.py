@@ -16,11 +16,15 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Characters of the longest text that is written; beyond what MySQL's TEXT takes, and still short when compressed in an
 #: index of PostgreSQL, whose rows take 2704 bytes (https://www.postgresql.org/docs/current/btree.html).
 _LONGEST = 100_000
+#: What a text is written with that nothing is known to limit: a trigger may.
+_LONG = 1_000
 _DAY = date(2026, 1, 1)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
 #: What follows the base type in a domain's definition.
 _DOMAIN_ENDS = re.compile(r" not null| default | \S+ check ", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.'])-?\d+(?:\.\d+)?(?![\w'])")
+#: After how many numbers short texts and numbers, and times of day, begin anew.
+_PERIODS = (36, 100, 120, 36**2, 10_000, 36**3)
 _Nth = Callable[[int], str]
 #: What types of servers take that no class of SQLAlchemy's core stands for, by a part of their name; first one wins.
 _WRITTEN: tuple[tuple[str, _Nth], ...] = (
@@ -95,6 +99,11 @@ def of_type(kind: ContractType, number: int) -> object:  # noqa: C901, PLR0911, 
             return written(kind.ddl, number)
 
 
+def tells_apart(nth: Callable[[int], object]) -> bool:
+    """Return whether each number gives a value of its own, for some ten thousand numbers at least."""
+    return nth(0) not in [nth(period) for period in (1, *_PERIODS)]
+
+
 def short_text(number: int, size: int | None) -> str:
     """Return a short text of its own for each number, as far as `size` characters allow."""
     digits = ""
@@ -104,13 +113,17 @@ def short_text(number: int, size: int | None) -> str:
     return f"h{digits}" if size is None or size > len(digits) else digits[-size:]
 
 
-def furthest(kind: ContractType) -> object | None:
-    """Return the longest or largest value that the type allows, None where that is nothing a server would refuse."""
+def furthest(kind: ContractType, *, unlimited: bool = False) -> object | None:
+    """Return the longest or largest value that the type allows, None where that is nothing a server would refuse.
+
+    For a column that is `unlimited` a long text does.
+    """
     match kind.family:
         case Family.INTEGER:
             return (1 << ((kind.size or 32) - 1)) - 1
         case Family.STRING:
-            return "x" * min(kind.size or _LONGEST, _LONGEST)
+            longest = _LONG if unlimited else _LONGEST
+            return "x" * min(kind.size or longest, longest)
         case Family.NUMERIC if kind.precision is not None:
             return Decimal(1).scaleb(kind.precision - (kind.scale or 0)) - 1
         case _:
