@@ -309,7 +309,10 @@ def test_the_table_is_readable_without_colour_and_as_markdown(pg_bench: Workbenc
     text = bench.run("compat").stdout
     assert "aaa2  READ" in text
     assert "v1: read fails on users.nick since aaa2 (drop_column users.nick at line 11)" in text
-    assert "| aaa2 | read fails | Step aaa2. |" in bench.run("compat", "--format", "markdown").stdout
+    assert "instead: keep what v1 reads of users.nick: add the new beside the old" in text
+    assert bench.run("versions", "register", "v2", "--models", "app:Base", "--at", "aaa1").returncode == 0
+    assert "instead: keep what v1 and v2 read of users.nick: " in bench.run("compat").stdout
+    assert "| aaa2 | read fails | read fails | Step aaa2. |" in bench.run("compat", "--format", "markdown").stdout
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ shows version, table, column and operation.
 
 from __future__ import annotations
 
-from handrail.model.expansion import way
+from handrail.model.expansion import ways
 from handrail.model.gate import Gate, GateFacts
-from handrail.model.matrix import Matrix, breaking
+from handrail.model.matrix import breaking
 from handrail.model.run import Judgement
 from handrail.model.verdict import Verdict
 
@@ -41,17 +41,9 @@ def judge(facts: GateFacts) -> Judgement:
     broken = {cell.version for cell in known.matrix.cells() if cell.result.broken}
     whose = tuple(deployment.describe() for deployment in known.deployments if deployment.version in broken)
     reason = f"the plan breaks {', '.join(name for name in known.versions if name in broken)}, deployed and not retired"
-    return _judged(verdict, reason, (*whose, *breaking(known.matrix), *_ways(known.matrix)))
-
-
-def _ways(matrix: Matrix) -> tuple[str, ...]:
-    """Return one line for each way around what breaks, the worst trouble of each table and version only."""
-    ways: dict[tuple[str, str], str] = {}
-    for cell in matrix.cells():
-        for trouble in cell.troubles:
-            if trouble.trial.result.broken:
-                ways.setdefault((cell.version, trouble.trial.table), f"instead: {way(cell.version, trouble)}")
-    return tuple(dict.fromkeys(ways.values()))
+    return _judged(
+        verdict, reason, (*whose, *breaking(known.matrix), *(f"instead: {each}" for each in ways(known.matrix)))
+    )
 
 
 def _judged(verdict: Verdict, reason: str, details: tuple[str, ...] = ()) -> Judgement:

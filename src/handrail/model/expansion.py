@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
-from handrail.model.matrix import Result, Trouble
+from handrail.model.matrix import Matrix, Result, Trial
+
+#: What is said where there is more to tell than anybody reads.
+GENERAL = "expand first, deploy, `handrail versions retire` the old version, and only then drop or tighten"
 
 
-def way(version: str, trouble: Trouble) -> str:
-    """Return the path that would not break that version, in one line, with the names of what it fails on."""
-    where = trouble.trial.table + (f".{trouble.trial.column}" if trouble.trial.column else "")
-    retire = f"handrail versions retire {version}"
-    match trouble.trial.result:
+def ways(matrix: Matrix) -> tuple[str, ...]:
+    """Return one line for each way around what breaks: the worst trouble of each table, and all versions it meets."""
+    worst: dict[tuple[str, str], Trial] = {}
+    for cell in matrix.cells():
+        for trouble in cell.troubles:
+            if trouble.trial.result.broken:
+                worst.setdefault((cell.version, trouble.trial.table), trouble.trial)
+    met: dict[tuple[Result, str, str], list[str]] = {}
+    for (version, _), trial in worst.items():
+        met.setdefault((trial.result, trial.table, trial.column), []).append(version)
+    return tuple(
+        _way(result, f"{table}.{column}" if column else table, v) for (result, table, column), v in met.items()
+    )
+
+
+def _way(result: Result, where: str, versions: Sequence[str]) -> str:
+    """Return the path that would not break those versions, with the name of what they fail on."""
+    who, s = " and ".join(versions), "" if len(versions) > 1 else "s"
+    retire = " and ".join(f"`handrail versions retire {version}`" for version in versions)
+    match result:
         case Result.READ_FAILS:
             return (
-                f"keep what {version} reads of {where}: add the new beside the old, keep both in step, deploy what no "
-                f"longer reads it, `{retire}`, and drop or rename it then, in a revision of its own"
+                f"keep what {who} read{s} of {where}: add the new beside the old, keep both in step, deploy what no "
+                f"longer reads it, {retire}, and drop or rename it then, in a revision of its own"
             )
         case Result.WRITE_FAILS:
             return (
-                f"leave {where} open to what {version} writes: a new column nullable or with a server default, a new "
-                f"constraint only when nothing writes what it refuses; `{retire}`, and tighten it then"
+                f"leave {where} open to what {who} write{s}: a new column nullable or with a server default, a new "
+                f"constraint only when nothing writes what it refuses; {retire}, and tighten it then"
             )
         case Result.MINIMAL_INSERT_FAILS:
             return (
-                f"give {where} a server default, or leave it nullable, as long as {version} inserts without it; "
-                f"deploy what gives a value, `{retire}`, and set NOT NULL or drop the default then"
+                f"give {where} a server default, or leave it nullable, as long as {who} insert{s} without it; "
+                f"deploy what gives a value, {retire}, and set NOT NULL or drop the default then"
             )
         case Result.DELETE_FAILS:
             return (
                 f"let the server see to the new children of {where} (ON DELETE CASCADE or SET NULL) as long as "
-                f"{version} deletes without knowing them; `{retire}`, and restrict it then"
+                f"{who} delete{s} without knowing them; {retire}, and restrict it then"
             )
-        case Result.UNKNOWN:
-            return f"make {where} such that it can be exercised, or `{retire}` where it runs nowhere any more"
-        case Result.WORKS:
+        case Result.UNKNOWN | Result.WORKS:
             return ""
         case _ as never:
             assert_never(never)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from handrail.model.compatibility import Compatibility
 from handrail.model.contract import AppVersion
+from handrail.model.expansion import GENERAL, ways
 from handrail.model.matrix import Cell, Matrix, Result, Trial, breaking
 from handrail.model.query import FailingQuery, QueryAnswers
 from handrail.model.sighting import Deployment, Presence, Sighting
@@ -30,6 +31,7 @@ _LEGEND = (
 )
 _TITLE = 48
 _PLACES = 3
+_WAYS = 5
 
 
 def text(value: Compatibility) -> str:
@@ -193,10 +195,9 @@ def _told(value: Matrix) -> list[str]:
     if value.verdict is Verdict.PASS:
         lines += ["", "every version works at every revision that it can meet"]
     elif value.verdict is Verdict.FAIL:
-        lines += [
-            "",
-            "fix: expand first, deploy, `handrail versions retire` the old version, and only then drop or tighten",
-        ]
+        found = ways(value)
+        few = found if len(found) <= _WAYS else (GENERAL,)
+        lines += ["", *(f"instead: {each}" for each in few)]
     return lines
 
 
