@@ -473,6 +473,7 @@ def test_versions_are_exercised_with_the_rights_of_the_applications_role(pg_benc
         found = json.loads(done.stdout)
         assert cells(found) == ["works", "delete fails", "write fails", "write fails"]
         assert trouble(found)["trial"]["message"] == "permission denied for table marks"
+        assert "instead: grant the application's role what it needs of marks" in pg_bench.run("compat", env=env).stdout
         begun = [t for t in found["matrix"]["rows"][3]["cells"][0]["troubles"] if t["since"] == "aaa4"]
         assert begun[0]["trial"]["table"] == "marks"
     finally:

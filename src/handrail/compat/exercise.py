@@ -360,9 +360,10 @@ class Exercise:
         cause = self.classify(done)
         if lenient and cause is Cause.CONSTRAINT:
             return
-        if cause is Cause.DENIED and not self.denial_counts:
+        denied = cause is Cause.DENIED
+        if denied and not self.denial_counts:
             result = Result.UNKNOWN
-        yield Trial(result=result, table=self.rows.name, column=column, message=message(done))
+        yield Trial(result=result, table=self.rows.name, column=column, message=message(done), denied=denied)
 
 
 def _left_empty(column: ContractColumn) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from handrail.model.matrix import Matrix, Result, Trial
@@ -18,19 +19,20 @@ def ways(matrix: Matrix) -> tuple[str, ...]:
         for trouble in cell.troubles:
             if trouble.trial.result.broken:
                 worst.setdefault((cell.version, trouble.trial.table), trouble.trial)
-    met: dict[tuple[Result, str, str], list[str]] = {}
+    met: dict[Trial, list[str]] = {}
     for (version, _), trial in worst.items():
-        met.setdefault((trial.result, trial.table, trial.column), []).append(version)
-    return tuple(
-        _way(result, f"{table}.{column}" if column else table, v) for (result, table, column), v in met.items()
-    )
+        met.setdefault(replace(trial, message=""), []).append(version)
+    return tuple(_way(trial, versions) for trial, versions in met.items())
 
 
-def _way(result: Result, where: str, versions: Sequence[str]) -> str:
+def _way(trial: Trial, versions: Sequence[str]) -> str:
     """Return the path that would not break those versions, with the name of what they fail on."""
+    where = f"{trial.table}.{trial.column}" if trial.column else trial.table
+    if trial.denied:
+        return f"grant the application's role what it needs of {where}, in the revision that makes or moves it"
     who, s = " and ".join(versions), "" if len(versions) > 1 else "s"
     retire = " and ".join(f"`handrail versions retire {version}`" for version in versions)
-    match result:
+    match trial.result:
         case Result.READ_FAILS:
             return (
                 f"keep what {who} read{s} of {where}: add the new beside the old, keep both in step, deploy what no "

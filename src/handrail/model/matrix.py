@@ -36,12 +36,16 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What exercising one table showed: the result, the server's message or the reason, and the column where known."""
+    """What exercising one table showed: the result, the server's message or the reason, and the column where known.
+
+    `denied` is whether only a right was missing.
+    """
 
     result: Result
     table: str
     column: str = ""
     message: str = ""
+    denied: bool = False
 
     @property
     def unmeasured(self) -> Trial:
