@@ -43,6 +43,8 @@ _ALTERING = frozenset(
 )  # fmt: skip - a list of words
 #: A question that the engine answers, which is known, and not its rows.
 _OF_ENGINE = re.compile(r"dialect|sqlite|mysql|maria|postgres|mssql|oracle", re.IGNORECASE)
+#: The first word of SQL that alters the schema, or empties a table.
+_DDL = re.compile(r"\s*(?:ALTER|CREATE|DROP|RENAME|TRUNCATE)\b", re.IGNORECASE)
 _SHOWN = 60
 
 
@@ -75,16 +77,41 @@ def _reached(step: ReviewedStep, file: str) -> frozenset[int]:
 def _calls(source: str) -> Iterator[tuple[int, int, ast.Call]]:
     """Yield each call in upgrade() that alters the schema, with the lines of it, or of the batch around it."""
     tree = syntax(source)
-    body = tree.body if tree is not None else []
-    for function in (n for n in body if isinstance(n, ast.FunctionDef) and n.name == "upgrade"):
-        batches = [n for n in ast.walk(function) if isinstance(n, ast.With) and "batch_alter_table" in ast.unparse(n)]
-        asked = [n for n in ast.walk(function) if isinstance(n, ast.If) and _OF_ENGINE.search(ast.unparse(n.test))]
-        elsewhere = {id(n) for branch in asked for n in ast.walk(branch)}
-        for call in (n for n in ast.walk(function) if isinstance(n, ast.Call) and id(n) not in elsewhere):
-            if not (isinstance(call.func, ast.Attribute) and call.func.attr in _ALTERING):
-                continue
-            around = next((b for b in batches if b.lineno <= call.lineno <= (b.end_lineno or b.lineno)), call)
-            yield around.lineno, around.end_lineno or around.lineno, call
+    functions = {n.name: n for n in (tree.body if tree is not None else []) if isinstance(n, ast.FunctionDef)}
+    unread, read = ["upgrade"], set[str]()
+    while unread:
+        name = unread.pop()
+        if name in read or name not in functions:
+            continue
+        read.add(name)
+        batches = [n for n in ast.walk(functions[name]) if isinstance(n, ast.With) and _is_batch(n)]
+        for call in _here(functions[name]):
+            if isinstance(call.func, ast.Name):
+                unread.append(call.func.id)
+            elif _alters(call):
+                around = next((b for b in batches if b.lineno <= call.lineno <= (b.end_lineno or b.lineno)), call)
+                yield around.lineno, around.end_lineno or around.lineno, call
+
+
+def _here(function: ast.FunctionDef) -> Iterator[ast.Call]:
+    """Yield the calls of a function but those of another engine's branch."""
+    asked = [n for n in ast.walk(function) if isinstance(n, ast.If) and _OF_ENGINE.search(ast.unparse(n.test))]
+    elsewhere = {id(n) for branch in asked for n in ast.walk(branch)}
+    yield from (n for n in ast.walk(function) if isinstance(n, ast.Call) and id(n) not in elsewhere)
+
+
+def _is_batch(block: ast.With) -> bool:
+    return any("batch_alter_table" in ast.unparse(item) for item in block.items)
+
+
+def _alters(call: ast.Call) -> bool:
+    """Return whether it is an operation that alters the schema, or sends SQL which does."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    if call.func.attr != "execute" or not call.args:
+        return call.func.attr in _ALTERING
+    texts = (n.value for n in ast.walk(call.args[0]) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return _DDL.match(next(texts, "")) is not None
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
@@ -107,6 +134,24 @@ RULE = Rule(
             body=f'{_ASK}\nif there:\n    with op.batch_alter_table("users") as batch:\n'
             '        batch.drop_column("email")',
             flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body=f'{_ASK}\nif there:\n    op.execute("DROP TABLE users")',
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            for name in op.get_bind().execute(sa.text("SELECT email FROM users")).scalars():
+                op.get_bind().execute(sa.text(f"DROP TABLE {name}"))
+            """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body=f'{_ASK}\nif not there:\n    op.execute("ALTER TABLE users ADD COLUMN age integer")',
+            flagged=False,
         ),
         Example(
             given=(_USERS,),

@@ -11,15 +11,17 @@ The safe way: send it, by itself, in `with op.get_context().autocommit_block():`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from handrail.model.action import Action, CreateIndex, DropIndex, Other, Reindex, TransactionControl
 from handrail.model.finding import Finding
 from handrail.model.hazards.spelling import alone, send
-from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Confidence, Severity
 
+_DO = re.compile(r"\s*DO\b", re.IGNORECASE)
 _WORDS = frozenset({"VACUUM", "VACUUM FULL", "CREATEDB", "DROPDB", "CREATE TABLE SPACE", "ALTER SYSTEM"})
 
 
@@ -29,18 +31,27 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         committed = False  # by a COMMIT that the revision sends: some drivers begin again by themselves, some do not
         for statement, action in step.actions():
             committed = committed or isinstance(action, TransactionControl)
-            words = _alone(statement, action)
-            if not words or (statement.statement.autocommit and len(statement.actions) == 1):
+            words, in_block = _alone(statement, action), _DO.match(statement.statement.sql) is not None
+            if not words or (statement.statement.autocommit and len(statement.actions) == 1 and not in_block):
                 continue
+            several = ", and several statements in one text are one" if statement.statement.autocommit else ""
             yield RULE.at(
                 step,
                 statement,
-                what=f"{words} is sent inside a transaction; {step.direction.value}() fails here",
-                why=f"the server refuses {words} in a transaction block"
-                + (", and several statements in one text are one" if statement.statement.autocommit else ""),
-                fix=alone(send(_alone_again(statement))),
-                confidence=Confidence.LOW if committed else Confidence.HIGH,
+                what=f"{words} is sent inside a {'DO block' if in_block else 'transaction'}; "
+                + _fails(step, committed=committed and not in_block),
+                why=f"the server refuses {words} in a " + ("function" if in_block else f"transaction block{several}"),
+                fix=f"outside of the DO block:\n{alone(send(f'{words} ...'))}"
+                if in_block
+                else alone(send(_alone_again(statement))),
+                confidence=Confidence.LOW if committed and not in_block else Confidence.HIGH,
             )
+
+
+def _fails(step: ReviewedStep, *, committed: bool) -> str:
+    if committed:
+        return f"whether {step.direction.value}() fails here after the COMMIT by hand is up to the driver"
+    return f"{step.direction.value}() fails here"
 
 
 def _alone(statement: ReviewedStatement, action: Action) -> str:
@@ -80,6 +91,15 @@ RULE = Rule(
             flagged=True,
             fails=True,
             rewrite=(f"with op.get_context().autocommit_block():\n    {_BUILD}",),
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            with op.get_context().autocommit_block():
+                op.execute("DO $$ BEGIN EXECUTE 'CREATE INDEX CONCURRENTLY ix ON users (email)'; END $$")
+            """,
+            flagged=True,
+            fails=True,
         ),
         Example(
             given=(_USERS,),
