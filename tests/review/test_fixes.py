@@ -45,6 +45,7 @@ _BODIES = (
     'op.add_column("Order Items", sa.Column("Order Id", sa.Integer, nullable=False), schema="Sales")',
     'op.add_column("Order Items", sa.Column("Key", sa.Float, server_default=sa.text("random()")), schema="Sales")',
     'op.add_column("Order Items", sa.Column("No", sa.Integer, sa.Identity()), schema="Sales")',
+    """op.add_column("Order Items", sa.Column("Twice", sa.Numeric, sa.Computed('"Unit Price" * 2')), schema="Sales")""",
     'op.create_index("Price Index", "Order Items", ["Unit Price"], schema="Sales")',
     'op.create_unique_constraint("One Code", "Order Items", ["Code"], schema="Sales")',
     'op.create_check_constraint("Price Check", "Order Items", \'"Unit Price" > 0\', schema="Sales")',
@@ -94,6 +95,11 @@ def test_operations_are_given_the_schema_by_its_own_argument(said: list[Finding]
     calls = [(rule, line) for rule, line in lines if re.search(r"op\.(?!execute|get_)\w+\(", line)]
     assert len({rule for rule, _ in calls}) > 8
     assert [(rule, line) for rule, line in calls if '"Sales.' in line or 'schema="Sales"' not in line] == []
+
+
+def test_a_trigger_for_a_generated_column_reads_the_new_row(said: list[Finding]) -> None:
+    [found] = [f for f in said if f.rule == "rewrite-generated"]
+    assert 'sets NEW."Twice" := NEW."Unit Price" * ' in found.fix
 
 
 def test_lines_that_are_calls_are_python(said: list[Finding]) -> None:

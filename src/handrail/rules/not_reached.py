@@ -49,13 +49,18 @@ _SHOWN = 60
 
 
 def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]:
-    """One finding for each schema change of an upgrade, read in part, that did not run while it was read."""
+    """One finding for each schema change of an upgrade, read in part, that did not run while it was read.
+
+    Of the functions that it calls each is told by the first.
+    """
     step = revision.upgrade
     if step is None or step.reading is not Reading.DATA_DEPENDENT:
         return
     reached = _reached(step, str(revision.revision.path))
-    for first, last, call in _calls(revision.revision.source):
-        if reached.isdisjoint(range(first, last + 1)):
+    told: set[str] = set()
+    for function, first, last, call in _calls(revision.revision.source):
+        if function not in told and reached.isdisjoint(range(first, last + 1)):
+            told |= {function} - {"upgrade"}
             shown = ast.unparse(call)
             yield RULE.at(
                 step,
@@ -74,8 +79,11 @@ def _reached(step: ReviewedStep, file: str) -> frozenset[int]:
     return frozenset(place.line for place in places if place is not None and place.file == file)
 
 
-def _calls(source: str) -> Iterator[tuple[int, int, ast.Call]]:
-    """Yield each call in upgrade() that alters the schema, with the lines of it, or of the batch around it."""
+def _calls(source: str) -> Iterator[tuple[str, int, int, ast.Call]]:
+    """Yield each call that alters the schema in upgrade() and in what it calls: with the function, and its lines.
+
+    The lines are those of the batch around it, where there is one.
+    """
     tree = syntax(source)
     functions = {n.name: n for n in (tree.body if tree is not None else []) if isinstance(n, ast.FunctionDef)}
     unread, read = ["upgrade"], set[str]()
@@ -90,7 +98,7 @@ def _calls(source: str) -> Iterator[tuple[int, int, ast.Call]]:
                 unread.append(call.func.id)
             elif _alters(call):
                 around = next((b for b in batches if b.lineno <= call.lineno <= (b.end_lineno or b.lineno)), call)
-                yield around.lineno, around.end_lineno or around.lineno, call
+                yield name, around.lineno, around.end_lineno or around.lineno, call
 
 
 def _here(function: ast.FunctionDef) -> Iterator[ast.Call]:

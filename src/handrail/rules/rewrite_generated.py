@@ -11,13 +11,15 @@ or a VIRTUAL column (18+), which store nothing in the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from handrail.model.action import Action, AddColumn, Other
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.hazards.spelling import revisions, send, sql_name
-from handrail.model.reviewed import ReviewedRevision
+from handrail.model.replayed_table import ReplayedTable
+from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 
@@ -26,7 +28,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     """One finding for each generated column whose values are stored in a table others use."""
     for step in revision.steps:
         for statement, action in step.actions():
-            told = _told(action)
+            told = _told(statement, action)
             if told is None:
                 continue
             table, what, fix = told
@@ -42,13 +44,14 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             )
 
 
-def _told(action: Action) -> tuple[str, str, str] | None:
+def _told(statement: ReviewedStatement, action: Action) -> tuple[str, str, str] | None:
     match action:
         case AddColumn(table=table, column=column) if column.generated and column.stored:
             name = sql_name(column.name)
             fix = revisions(
                 send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {name} {column.type}")
-                + f"\nand a trigger BEFORE INSERT OR UPDATE ON {table} that sets NEW.{name} := {column.generated}",
+                + f"\nand a trigger BEFORE INSERT OR UPDATE ON {table} that sets "
+                f"NEW.{name} := {_of_the_row(column.generated, statement.before.table(table))}",
                 f"in batches: SET {name} = {column.generated} WHERE {name} IS DISTINCT FROM {column.generated}",
             )
             return table, f"{table}.{column.name} is generated and stored", fix
@@ -57,6 +60,12 @@ def _told(action: Action) -> tuple[str, str, str] | None:
             return table, f"a generated column of {table} gets another expression", fix
         case _:
             return None
+
+
+def _of_the_row(expression: str, table: ReplayedTable | None) -> str:
+    """Return an expression of the table's columns as a trigger's function has to write it."""
+    names = "|".join(re.escape(sql_name(column.name)) for column in table.columns) if table is not None else ""
+    return re.sub(rf"(?<![\w.'\"])(?:{names})(?![\w('\"])", r"NEW.\g<0>", expression) if names else expression
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email text)"
