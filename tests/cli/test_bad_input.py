@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -589,8 +590,21 @@ def test_a_wrong_confirmation_touches_nothing(pg_bench: Workbench) -> None:
     assert pg_bench.rows("select count(*) from pg_tables where schemaname in ('public', 'handrail')") == [(0,)]
 
 
+def test_an_empty_name_is_not_the_default_environment(lite_bench: Workbench) -> None:
+    assert "the environment's name is empty" in refusal(lite_bench, "apply", "--yes", "-e", "")
+
+
+def test_a_folder_that_is_gone_is_told_in_one_sentence(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    told = 'cd "$1" && rmdir "$1" && exec "$2" -m handrail status'
+    done = subprocess.run(["sh", "-c", told, "sh", gone, sys.executable], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "the current folder is gone; nothing was touched" in done.stderr
+
+
 def test_a_gate_that_does_not_exist_never_passes(lite_bench: Workbench) -> None:
     lite_bench.settings('requires = ["widnow"]')
-    assert "widnow: no gate of that name: backup-proved, compatible, reviewed, window" in refusal(
+    assert "widnow: no gate of that name: backup-proved, compatible, reviewed, window; did you mean window?" in refusal(
         lite_bench, *APPLY, exit_=3
     )

@@ -101,7 +101,7 @@ def test_who_applies_sees_first_what_the_rules_warn_of(lite_bench: Workbench) ->
     lite_bench.revision("bbb2", "aaa1", 'op.drop_table("users")')
     said = lite_bench.run("apply", "--yes").stderr
     warned, begun = said.index("  error compat-drop-table: bbb2"), said.index("lease taken")
-    assert warned < said.index("the same command with --dry-run") < begun
+    assert warned < said.index("handrail review -e main") < begun
 
 
 def test_no_escape_code_is_printed_whatever_the_colour_variables_say(lite_bench: Workbench) -> None:

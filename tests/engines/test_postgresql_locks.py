@@ -86,6 +86,19 @@ def test_names_are_taken_qualified_quoted_or_all(name: str, engine: Engine) -> N
         assert blocker.relation == "shop.Orders"
 
 
+@pytest.mark.parametrize("name", ['a"b c', 'a""b c', 'a"b', '%(x)s "', '"'])
+def test_a_name_with_a_quote_in_it_is_a_name(name: str, engine: Engine) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    with engine.connect(Purpose.STATE) as conn:
+        conn.exec_driver_sql(f"create table shop.{quoted} (id int)".replace("%", "%%"))
+        try:
+            with _holding(engine, f"select * from shop.{quoted}".replace("%", "%%")):
+                (blocker,) = engine.locks.blockers(conn, _wanted(f"shop.{name}"), older_than_s=0)
+                assert blocker.relation == f"shop.{name}"
+        finally:
+            conn.exec_driver_sql(f"drop table shop.{quoted}".replace("%", "%%"))
+
+
 def test_holders_of_partitions_block_the_parent_and_holders_of_a_table_its_index(engine: Engine) -> None:
     with engine.connect(Purpose.STATE) as conn:
         with _holding(engine, "select * from part_1"):

@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from workbench import Workbench
 
 from handrail.engines.postgresql.servers.server import Server
+from handrail.host import scratch
 
 
 @pytest.fixture(autouse=True)
@@ -245,6 +246,13 @@ def test_a_backup_is_never_restored_into_a_database_that_holds_something(
         handrail_postgresql.drop_database(name)
 
 
+def test_a_template_is_not_filled(pg_bench: Workbench) -> None:
+    created(filled(pg_bench))
+    done = pg_bench.run("backup", "restore", "latest", "--into", "template1")
+    assert done.returncode == 2
+    assert "the database template1 is a template; nothing was touched" in done.stderr
+
+
 def test_a_sqlite_file_that_holds_something_is_not_overwritten(lite_bench: Workbench) -> None:
     created(filled(lite_bench))
     other = Path(make_url(lite_bench.url).database or "").with_name("other.db")
@@ -273,6 +281,31 @@ def test_retention_keeps_the_newest_the_newest_proved_and_the_way_back(lite_benc
     assert lite_bench.run("backup", "prune", "--keep", "1", "--yes").returncode == 0
     assert [b["id"] for b in listed(lite_bench)] == [newest["id"], proved["id"], back["id"]]
     assert left_behind(lite_bench) == []
+
+
+def test_a_run_that_came_to_nothing_does_not_cost_the_way_back(lite_bench: Workbench) -> None:
+    back = created(filled(lite_bench))
+    assert lite_bench.run("apply", "--yes").returncode == 0
+    for _ in range(2):
+        created(lite_bench)
+    [(head,)] = lite_bench.rows("select version_num from alembic_version")
+    lite_bench.revision("zzz9", head, 'op.execute("update nowhere set a = 1")')
+    assert lite_bench.run("apply", "--yes").returncode == 1
+    assert lite_bench.run("backup", "prune", "--keep", "1", "--yes").returncode == 0
+    assert back["id"] in [b["id"] for b in listed(lite_bench)]
+
+
+def test_what_a_killed_run_left_of_a_sqlite_sandbox_is_removed_by_the_next(
+    lite_bench: Workbench, tmp_path: Path
+) -> None:
+    room = tmp_path / "room"
+    left = room / f"{scratch.PREFIX}abc"
+    left.mkdir(parents=True)
+    (left / "alive").touch()
+    (left / "sandbox-1.db").write_bytes(b"rows")
+    filled(lite_bench)
+    assert lite_bench.run("backup", "create", env={"TMPDIR": str(room)}).returncode == 0
+    assert list(room.iterdir()) == []
 
 
 def unprove(bench: Workbench, id_: str) -> None:

@@ -142,7 +142,7 @@ def test_a_run_whose_lease_was_taken_over_rolls_its_step_back(pg_bench: Workbenc
     assert bench.run("status").returncode == 5
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_one_signal_stops_at_the_next_safe_point_and_resume_goes_on(
     bench: Workbench, number: signal.Signals, status: int
 ) -> None:
@@ -163,7 +163,7 @@ def test_one_signal_stops_at_the_next_safe_point_and_resume_goes_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_two_signals_stop_at_once_and_roll_back(bench: Workbench, number: signal.Signals, status: int) -> None:
     waiting_revision(bench)
     with running(bench, "apply", "--yes") as run:

@@ -110,6 +110,7 @@ def main(arguments: list[str]) -> int:
     """Return the exit status of that command line."""
     json = "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
     try:
+        _refuse_no_folder()
         result = handrail.main(arguments or ["--help"], prog_name="handrail", standalone_mode=False)
     except click.exceptions.Exit as exc:
         return exc.exit_code
@@ -124,6 +125,17 @@ def main(arguments: list[str]) -> int:
     except Exception as exc:  # noqa: BLE001 - the last resort: a bug of ours becomes a report and exit 70
         return _tell(_crashed(exc), json=json)
     return int(result or Exit.DONE)
+
+
+def _refuse_no_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageRefused(
+            what="the current folder is gone; nothing was touched",
+            why="somebody has deleted or moved it since the shell went there",
+            fix="cd to the project's folder, then give the command again",
+        ) from None
 
 
 def _tell(problem: HandrailError, *, json: bool) -> int:

@@ -24,7 +24,7 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.ROLLBACK_FAILED: "a downgrade failed; the message says where the database stands",
     Exit.BUG: "a bug in Handrail; the message names the report",
     Exit.INTERRUPTED: "stopped by Ctrl-C at a safe point",
-    Exit.TERMINATED: "stopped by SIGTERM at a safe point",
+    Exit.TERMINATED: "stopped by SIGTERM or SIGHUP at a safe point",
 }
 
 

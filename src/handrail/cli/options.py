@@ -27,8 +27,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 def environment_or(default: str) -> Callable[[F], F]:
     """-e/--environment NAME, with what is meant where it is not given."""
     return click.option(
-        "-e", "--environment", metavar="NAME", help=f"An environment of the settings; default: {default}."
+        "-e",
+        "--environment",
+        metavar="NAME",
+        callback=_not_empty,
+        help=f"An environment of the settings; default: {default}.",
     )
+
+
+def _not_empty(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse `-e "$ENV"` where ENV is not set: that is not the default environment."""
+    if value == "":
+        raise click.BadParameter("the environment's name is empty")
+    return value
 
 
 def environment(function: F) -> F:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,20 +177,21 @@ def _compare(ports: Ports, found: Manifest, copy: Engine, image: Image) -> None:
 def plan_pruning(ports: ProjectPorts, environment: str, directory: str, keep: int) -> Pruning:
     """Return what retention would delete. Nothing is written.
 
-    An open rollback point is the newest proved backup that was made before the environment's last run ended, at the
-    revision which that run started from.
+    An open rollback point is the newest proved backup that was made before a run ended, at the revision which that run
+    started from: before the last run that was done, and each that has come to nothing since.
     """
     mine = shelf(ports, directory).of(environment)
-    return pruning(mine, keep=keep, rollback_point=_rollback_point(ports, environment, mine))
+    return pruning(mine, keep=keep, rollback_points=frozenset(_rollback_points(ports, environment, mine)))
 
 
-def _rollback_point(ports: ProjectPorts, environment: str, mine: tuple[Manifest, ...]) -> str:
-    changing = (r for r in ports.journal.runs(environment) if r.start != r.goal and r.state is not RunState.RUNNING)
-    last = next(changing, None)
-    if last is None:
-        return ""
-    before = [b for b in mine if b.proved and b.heads == last.start and b.made_at <= (last.ended_at or b.made_at)]
-    return before[-1].id if before else ""
+def _rollback_points(ports: ProjectPorts, environment: str, mine: tuple[Manifest, ...]) -> Iterator[str]:
+    for run in ports.journal.runs(environment):
+        if run.start == run.goal or run.state is RunState.RUNNING:
+            continue
+        before = [b for b in mine if b.proved and b.heads == run.start and b.made_at <= (run.ended_at or b.made_at)]
+        yield from (b.id for b in before[-1:])
+        if run.state is RunState.DONE:
+            return
 
 
 def prune(

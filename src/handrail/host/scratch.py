@@ -19,7 +19,7 @@ from pathlib import Path
 
 from handrail.host.process import Account, can_reach
 
-PREFIX = "handrail-pg-"
+PREFIX = "handrail-sandbox-"
 _LOCK = "alive"
 #: sun_path holds 108 bytes on Linux and 104 on macOS and BSD, the closing zero included.
 _SOCKET_PATH_BYTES = 103

@@ -13,7 +13,7 @@ from types import FrameType
 from handrail.errors import Exit, Interrupted
 
 _STDERR = 2
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Stop:
     def error(self, *, what: str, fix: str) -> Interrupted:
         """Return the error to stop with; its exit status is the signal's."""
         error = Interrupted(what=what, why=f"{_name(self.signal)} asked for it", fix=fix)
-        error.exit = Exit.TERMINATED if self.signal == signal.SIGTERM else Exit.INTERRUPTED
+        error.exit = Exit.INTERRUPTED if self.signal in {0, signal.SIGINT} else Exit.TERMINATED
         return error
 
 
@@ -41,7 +41,7 @@ def _name(number: int) -> str:
 
 @contextmanager
 def graceful(stop: Stop) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM only set `stop`; the second raises KeyboardInterrupt. Main thread only."""
+    """Let the first SIGINT, SIGTERM or SIGHUP only set `stop`, the second raise KeyboardInterrupt. Main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -60,7 +60,7 @@ def graceful(stop: Stop) -> Iterator[None]:
 
 @contextmanager
 def at_once(stop: Stop) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt, for work that is given up as a whole; main thread only.
+    """Let the first of them raise KeyboardInterrupt, for work that is given up as a whole; main thread only.
 
     Further ones are ignored until the end of the block, so that what was begun is cleaned up.
     """
@@ -82,7 +82,8 @@ def at_once(stop: Stop) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:

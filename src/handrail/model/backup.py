@@ -186,10 +186,10 @@ class BackupFacts:
     max_age: timedelta
 
 
-def pruning(backups: tuple[Manifest, ...], *, keep: int, rollback_point: str) -> Pruning:
+def pruning(backups: tuple[Manifest, ...], *, keep: int, rollback_points: frozenset[str]) -> Pruning:
     """Return what retention deletes of one environment's backups, oldest first.
 
-    Kept are the `keep` newest, the newest proved one, and the one with the id `rollback_point`.
+    Kept are the `keep` newest, the newest proved one, and those with the ids `rollback_points`.
     """
     newest = {b.id for b in backups[-keep:]}
     proved = next((b.id for b in reversed(backups) if b.proved), "")
@@ -199,7 +199,7 @@ def pruning(backups: tuple[Manifest, ...], *, keep: int, rollback_point: str) ->
             reasons.append((backup.id, f"one of the {keep} newest"))
         elif backup.id == proved:
             reasons.append((backup.id, "the newest proved one"))
-        elif backup.id == rollback_point:
+        elif backup.id in rollback_points:
             reasons.append((backup.id, "made before the last run: the way back"))
     kept = {id_ for id_, _ in reasons}
     return Pruning(delete=tuple(b for b in backups if b.id not in kept), keep=tuple(reasons))

@@ -9,6 +9,7 @@ from handrail.model.effect import Effect
 from handrail.model.finding import Finding
 from handrail.model.operation import Origin, Reading, Statement
 from handrail.model.plan import Plan, Step
+from handrail.model.revision import Direction
 from handrail.model.verdict import Severity
 from handrail.model.violation import Counted
 from handrail.reports import review_facts
@@ -96,7 +97,9 @@ def outline(value: Plan) -> str:
             place = f"{PurePath(found.place.file).name}:{found.place.line}: " if found.place else ""
             lines.append(f"  {severity.value} {found.rule}: {place}{found.what}")
     if len(lines) > 1:
-        lines.append("  why, and what to write instead: the same command with --dry-run")
+        up = all(step.direction is Direction.UPGRADE for step in value.steps)
+        again = f"handrail review -e {value.environment}" if up else "handrail rollback with --dry-run"
+        lines.append(f"  why, and what to write instead: {again}")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ Source: https://www.postgresql.org/docs/current/view-pg-locks.html.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -268,6 +269,10 @@ def release_lease(conn: Connection) -> None:
     conn.execute(_RELEASE_LEASE, {"key": LEASE_KEY})
 
 
+#: A name that is written with quotes already, in one part or both.
+_QUOTED = re.compile(r'(?:[^".]+\.)?"(?:[^"]|"")+"|"(?:[^"]|"")+"\.(?:[^".]+|"(?:[^"]|"")+")')
+
+
 def _milliseconds(timeout_s: float | None) -> str:
     """Return a setting's literal; 0 means no limit to the server, so the shortest limit is 1 ms."""
     return "'0'" if timeout_s is None else f"'{max(1, round(timeout_s * 1000))}ms'"
@@ -275,7 +280,7 @@ def _milliseconds(timeout_s: float | None) -> str:
 
 def _regclass_text(name: str) -> str:
     """Return a name as `to_regclass` reads it: quoted, unless it is written with quotes already."""
-    if '"' in name:
+    if _QUOTED.fullmatch(name):
         return name
     schema, _, table = name.rpartition(".")
     return qualified(schema, table) if schema else quote(table)

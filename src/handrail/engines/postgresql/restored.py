@@ -47,11 +47,13 @@ select exists (
   union all
   select from pg_catalog.pg_largeobject_metadata)
 """)
-# No lock; one row: the comment, and whether a restore of ours or pg_restore itself is at work there.
+# No lock; one row: the comment, whether a restore of ours or pg_restore itself is at work there, and whether new
+# databases are made of it.
 _STANDING = text("""
 select coalesce(shobj_description(d.oid, 'pg_database'), ''),
        exists (select from pg_catalog.pg_stat_activity a where a.datid = d.oid and a.pid <> pg_backend_pid()
-               and (a.application_name = 'pg_restore' or a.application_name like 'handrail%'))
+               and (a.application_name = 'pg_restore' or a.application_name like 'handrail%')),
+       d.datistemplate
 from pg_catalog.pg_database d where d.datname = current_database()
 """)
 _COMMENT = SQL("COMMENT ON DATABASE {database} IS {comment}")
@@ -68,7 +70,7 @@ def create(into: Engine, like: Needs, source: Target) -> None:
     with into.connect(Purpose.READ) as conn:
         there = into.target(conn)
         not_empty = conn.execute(_NOT_EMPTY).scalar_one()
-        comment, at_work = conn.execute(_STANDING).one()
+        comment, at_work, is_template = conn.execute(_STANDING).one()
     _refuse_older(there.server_major, source, into.url)
     name = there.database
     # A server has many names; its own id is not for everybody to read.
@@ -77,6 +79,12 @@ def create(into: Engine, like: Needs, source: Target) -> None:
         raise TargetRefused(
             what=f"a backup is never restored over the database it was made of; {name} was not touched",
             why=f"{name} is the database of which it was made",
+            fix="name a new database: --into NAME",
+        )
+    if is_template:
+        raise TargetRefused(
+            what=f"the database {name} is a template; nothing was touched",
+            why="the server makes every new database of it, which would hold the rows of this backup",
             fix="name a new database: --into NAME",
         )
     if not_empty and comment.startswith(_MARK):
@@ -101,7 +109,7 @@ def filling(into: Engine, what: str) -> Iterator[None]:
     A comment that somebody has written is left alone, and a database that somebody else owns gets none.
     """
     with into.connect(Purpose.STATE) as conn:
-        comment, _ = conn.execute(_STANDING).one()
+        comment, *_ = conn.execute(_STANDING).one()
         somebodys = comment and not comment.startswith(_MARK)
         marked = not somebodys and _comment(conn, into.url, f"{_MARK}{what}")
     yield

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sqlalchemy import URL
 
 from handrail.engines.base import Engine, Refusal, for_url
 from handrail.engines.sqlite.catalog import SERVER_MAJOR
 from handrail.errors import SandboxUnavailable
+from handrail.host import scratch
 from handrail.model.needs import Needs
 
 
 @contextmanager
 def open_sandbox(server_major: int) -> Iterator[Folder]:
-    """Yield a folder of our own, readable by this user alone and removed at the end. Raises SandboxUnavailable."""
+    """Yield a folder of our own, readable by this user alone, removed at the end. Raises SandboxUnavailable.
+
+    What a killed process has left behind is removed first.
+    """
     if server_major != SERVER_MAJOR:
         raise SandboxUnavailable(
             what=f"there is no SQLite {server_major} to work in",
             why=f"Python brings SQLite {SERVER_MAJOR}",
             fix="ask for major version 3",
         )
-    with TemporaryDirectory(prefix="handrail-sandbox-") as folder:
-        yield Folder(Path(folder))
+    root = Path(tempfile.gettempdir())
+    scratch.sweep(root)
+    with scratch.folder(root, None) as found:
+        yield Folder(found.path)
 
 
 class Folder:

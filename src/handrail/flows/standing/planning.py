@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -244,9 +245,9 @@ def _newest_proved(ports: Ports, plan: Plan) -> Manifest | None:
 def _judge(name: str, facts: GateFacts) -> Judgement:
     gate = registry.gates().get(name)
     if gate is None:
-        return Judgement(
-            name=name, verdict=Verdict.UNKNOWN, reason=f"no gate of that name: {', '.join(registry.gates())}"
-        )
+        known = registry.gates()
+        meant = "".join(f"; did you mean {near}?" for near in get_close_matches(name, known, n=1))
+        return Judgement(name=name, verdict=Verdict.UNKNOWN, reason=f"no gate of that name: {', '.join(known)}{meant}")
     return gate.judge(facts)
 
 
