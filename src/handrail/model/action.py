@@ -289,6 +289,8 @@ class CreateObject:
 
     `table` is the trigger's, or '' where it belongs to none. `reads` are the tables that a view's query names,
     `definition` the words of that query or of a function's body. `columns` are those a view shows, () where not known.
+    `handed_on` are those it takes from its one table as they are, as (shown, read), `*` for all, () where its query
+    does anything else, such as to filter, join or compute.
     """
 
     kind: str
@@ -298,6 +300,7 @@ class CreateObject:
     reads: tuple[str, ...] = ()
     definition: str = ""
     columns: tuple[str, ...] = ()
+    handed_on: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

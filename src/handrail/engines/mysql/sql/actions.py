@@ -8,6 +8,7 @@ from functools import lru_cache
 from handrail.engines.mysql.sql.actions_alter import altered, asking
 from handrail.engines.mysql.sql.definition import definitions
 from handrail.engines.mysql.sql.syntax import Words, canonical, columns, name, parts, tokens
+from handrail.engines.plain_view import handed_on
 from handrail.model import action as act
 from handrail.model.action import Action, IndexSpec
 
@@ -64,6 +65,7 @@ def _create(words: Words) -> tuple[Action, ...]:
             replaces=replaces,
             reads=reads,
             definition=canonical(rest),
+            handed_on=handed_on(rest, name) if kind == "view" else (),
         ),
     )
 

@@ -244,13 +244,15 @@ def _alter_enum(node: Node) -> Iterator[Action]:
 
 
 def _view(node: Node) -> Iterator[Action]:
+    aliases = tuple(strings(node.aliases))
     yield act.CreateObject(
         kind="view",
         name=relation(node.view),
         replaces=node.replace,
         reads=specs.tables_in([node.query]),
         definition=_columns_read(node.query),
-        columns=tuple(strings(node.aliases)) or specs.output(node.query),
+        columns=aliases or specs.output(node.query),
+        handed_on=specs.handed_on(node.query, aliases),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from handrail.engines.postgresql.sql.functions import called
 from handrail.engines.postgresql.sql.syntax import Node, find, kind_of, library, relation, strings, unwrap
@@ -214,6 +214,28 @@ def output(query: Node) -> tuple[str, ...]:
         select = select.larg
     names = [target.name or _last(unwrap(target.val)) for target in map(unwrap, getattr(select, "target_list", ()))]
     return tuple(names) if all(names) else ()
+
+
+_PLAIN = frozenset({"target_list", "from_clause", "sort_clause", "limit_option", "op"})
+
+
+def handed_on(query: Node, aliases: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the columns that a view hands on as they are, as (shown, read): see CreateObject."""
+    select = unwrap(query)
+    if kind_of(select) != "SelectStmt" or {field.name for field, _ in select.ListFields()} - _PLAIN:
+        return ()
+    sources, targets = [*map(unwrap, select.from_clause)], [*map(unwrap, select.target_list)]
+    read = [_reference(unwrap(target.val)) for target in targets]
+    if [kind_of(source) for source in sources] != ["RangeVar"] or not all(read) or (aliases and "*" in read):
+        return ()
+    shown = [target.name or column for target, column in zip(targets, read, strict=True)]
+    return tuple(zip([*aliases, *shown[len(aliases) :]], read, strict=True))
+
+
+def _reference(node: Node) -> str:
+    """Return the column that is referred to, `*` for all, '' for another expression."""
+    every = kind_of(node) == "ColumnRef" and kind_of(unwrap(node.fields[-1])) == "A_Star"
+    return "*" if every else _last(node)
 
 
 def _last(node: Node) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from handrail.engines.plain_view import handed_on
 from handrail.engines.sqlite.sql.definition import read_table
 from handrail.engines.sqlite.sql.syntax import Shape, Verb, canonical, items, name, shape
 from handrail.model import action as act
@@ -81,8 +82,13 @@ def _create(read: Shape) -> Action:
         case "INDEX":
             return act.CreateIndex(table=read.table, index=_index(read), if_not_exists=lenient)
         case "VIEW":
-            words = " ".join(read.words)
-            return act.CreateObject(kind="view", name=read.name, reads=_tables_read(read.words), definition=words)
+            return act.CreateObject(
+                kind="view",
+                name=read.name,
+                reads=_tables_read(read.words),
+                definition=" ".join(read.words),
+                handed_on=handed_on(read.body[1:], name),
+            )
         case _:
             return act.CreateObject(kind="trigger", name=read.name, table=read.table)
 
