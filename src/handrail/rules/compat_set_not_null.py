@@ -2,12 +2,14 @@
 
 What happens: an old version's INSERT that leaves the column out, or writes NULL, fails from then on.
 
-Why: the old version was written for a column that may be empty. Whether it leaves it so, the schema does not tell,
-but there is no default that would stand in. The rows that are there are `fail-set-not-null`'s; a column that this
-revision adds is `compat-insert-not-null`'s.
+Why: the old version was written for a column that may be empty. Whether it leaves it so, the schema does not tell. A
+default stands in where an INSERT leaves the column out, not where it says NULL, as an ORM does for a column whose
+default its models do not know: one that this revision sets helps no older version. The rows that are there are
+`fail-set-not-null`'s; a column that this revision adds is `compat-insert-not-null`'s.
 
-The safe way: release a version that always writes the column, or set a server default; wait until no older version
-runs, then set NOT NULL. A default, a trigger, or a validated CHECK that refuses NULL already is accepted.
+The safe way: release a version that always writes the column, or that knows of a server default which an earlier
+revision has set; wait until no older version runs, then set NOT NULL. A default that was there before, a trigger, or a
+validated CHECK that refuses NULL already is accepted.
 """
 
 from __future__ import annotations
@@ -37,16 +39,19 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if statement.adds(table, column) or never_null(statement.before, table, column):
             continue
         filled = after is not None and (isinstance(after.default, str) or bool(after.identity))
-        if filled or triggered(step.after, table, column):
+        known = step.before.column(table, column) or before
+        new = known is not None and known.default is None and not known.identity
+        if (filled and not new) or triggered(step.after, table, column):
             continue
         yield RULE.at(
             step,
             statement,
             what=f"writes of older versions that leave {table}.{column} empty fail",
-            why="it may be NULL for them, and has no default that would stand in",
-            fix=call("alter_column", table, quoted(column), "server_default=...")
-            + " before it, or release a version that "
-            f"always writes {column} and wait until no older one runs",
+            why="it may be NULL for them, and a default does not stand in for a NULL that they send"
+            if filled
+            else "it may be NULL for them, and has no default that would stand in",
+            fix=f"release a version that always writes {column}, wait until no older one runs, and only then\n"
+            + call("alter_column", table, quoted(column), "nullable=False"),
             confidence=Confidence.LOW if before is None else Confidence.HIGH,
         )
 
@@ -67,13 +72,27 @@ RULE = Rule(
             flagged=True,
             engines=_PG,
             rewrite=(
-                """
-                op.alter_column("users", "email", server_default="")
-                op.execute("UPDATE users SET email = '' WHERE email IS NULL")
-                op.alter_column("users", "email", nullable=False)
-                """,
+                'op.alter_column("users", "email", server_default="")',
+                "op.execute(\"UPDATE users SET email = '' WHERE email IS NULL\")",
+                'op.alter_column("users", "email", nullable=False)',
             ),
             leaves_out="the default stays",
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.alter_column("users", "email", nullable=False, server_default="", existing_type=sa.String(50))',
+            flagged=True,
+            engines=frozenset({"postgresql", "mysql"}),
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.alter_column("users", "email", server_default="")
+            op.execute("UPDATE users SET email = '' WHERE email IS NULL")
+            op.alter_column("users", "email", nullable=False)
+            """,
+            flagged=True,
+            engines=_PG,
         ),
         Example(
             given=(_USERS,),
