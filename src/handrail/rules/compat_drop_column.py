@@ -20,7 +20,7 @@ from handrail.model.action import AlterDefault, AlterNullable, DropColumn, DropO
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.spelling import call, quoted
-from handrail.model.hazards.table_change import changes, copied, stands_in
+from handrail.model.hazards.table_change import changes, moved, stands_in
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -36,7 +36,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         if not isinstance(action, DropColumn) or statement.creates(action.table):
             continue
         table, column = action.table, action.column
-        if statement.adds(table, column) or copied(step, table, column) or stands_in(step, table):
+        if statement.adds(table, column) or moved(step, table, column) or stands_in(step, table):
             continue
         prepared = _prepared((*revision.earlier, step), step, table, column)
         found = RULE.at(

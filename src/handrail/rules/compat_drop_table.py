@@ -4,7 +4,7 @@ What happens: while old and new versions share the database, each statement of a
 rollback of the application fails the same way.
 
 Why: the server refuses a statement that names a table that is gone. The rows are `data-drop-table`'s; a table whose
-rows are copied into a new one in the same revision is `compat-expand-contract-same-rev`'s. A view that takes the
+rows are inserted into a new one in the same revision is `compat-expand-contract-same-rev`'s. A view that takes the
 table's name in the same revision is accepted.
 
 The safe way: release a version that no longer uses the table, wait until no older one runs, then drop it.
@@ -19,7 +19,7 @@ from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.spelling import call
-from handrail.model.hazards.table_change import changes, copied, stands_in
+from handrail.model.hazards.table_change import changes, moved, stands_in
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
@@ -36,7 +36,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         table = action.table
         known = statement.before.table(table)
         there = step.after.table(table) is not None or stands_in(step, table)
-        if there or (known is not None and known.temporary) or copied(step, table):
+        if there or (known is not None and known.temporary) or moved(step, table):
             continue
         found = RULE.at(
             step,

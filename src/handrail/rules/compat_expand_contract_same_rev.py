@@ -7,7 +7,9 @@ Why: expand and contract are two moments, with the change of versions between th
 moment. This rule speaks for `compat-drop-column`, `compat-drop-table`, `data-drop-column` and `data-drop-table`,
 which are silent at such a drop.
 
-Rows that move to a table of the same revision are told too: old versions find theirs empty.
+Rows that move to a table of the same revision are told too: old versions find theirs empty. CREATE TABLE ... AS SELECT
+is a copy to keep, as `data-drop-table` and `data-drop-column` advise, not a new form: there `compat-drop-table` and
+`compat-drop-column` speak.
 
 The safe way: three revisions. Expand: add the new form and a trigger that keeps both alike. Copy in batches.
 Contract: drop the old form once no version uses it.
@@ -21,7 +23,7 @@ from handrail.model.action import DropColumn, DropTable, Verb, WriteRows
 from handrail.model.finding import Finding
 from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.spelling import call, quoted, send, sql_name
-from handrail.model.hazards.table_change import changes, copied, everywhere, stands_in
+from handrail.model.hazards.table_change import changes, everywhere, moved, stands_in
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -39,12 +41,12 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 old, drop = f"{table}.{column}", call("drop_column", table, quoted(column))
             case DropTable(table=table):
                 column, old, drop = "", table, call("drop_table", table)
-            case WriteRows(verb=Verb.DELETE, table=table, where=where) if everywhere(where) and _moved(step, table):
+            case WriteRows(verb=Verb.DELETE, table=table, where=where) if everywhere(where) and _inserted(step, table):
                 yield _emptied(step, statement, table)
                 continue
             case _:
                 continue
-        if statement.creates(table) or not copied(step, table, column) or stands_in(step, table):
+        if statement.creates(table) or not moved(step, table, column) or stands_in(step, table):
             continue
         if not column and step.after.table(table) is not None:
             continue
@@ -58,7 +60,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         )
 
 
-def _moved(step: ReviewedStep, table: str) -> bool:
+def _inserted(step: ReviewedStep, table: str) -> bool:
     """Return whether the step inserts rows of that table into one that it makes; CREATE TABLE AS is a copy to keep."""
     return any(
         isinstance(action, WriteRows)
@@ -155,6 +157,22 @@ RULE = Rule(
             body="""
             op.execute("CREATE TABLE users_kept AS SELECT * FROM users")
             op.execute("DELETE FROM users")
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.execute("CREATE TABLE users_kept AS SELECT * FROM users")
+            op.drop_table("users")
+            """,
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="""
+            op.execute("CREATE TABLE users_name_kept AS SELECT id, name FROM users")
+            op.drop_column("users", "name")
             """,
             flagged=False,
         ),

@@ -169,11 +169,19 @@ def removed(step: ReviewedStep, table: str) -> bool:
 
 def copied(step: ReviewedStep, table: str, column: str = "") -> bool:
     """Return whether the step copies that column (the table, where none is named) into something that it has made."""
+    return _kept(step, table, column) or moved(step, table, column)
+
+
+def _kept(step: ReviewedStep, table: str, column: str) -> bool:
+    """Return whether CREATE TABLE AS keeps a copy of it."""
+    made = (s for s, action in step.actions() if isinstance(action, CreateTable) and action.from_query)
+    texts = [set(re.findall(r"[\w*]+", statement.statement.sql)) for statement in made]
+    return any(bare(table) in words and (not column or bool(words & {column, "*"})) for words in texts)
+
+
+def moved(step: ReviewedStep, table: str, column: str = "") -> bool:
+    """Return whether the step writes it into another form that it has made; CREATE TABLE AS is a copy to keep."""
     for statement, action in step.actions():
-        if isinstance(action, CreateTable) and action.from_query:
-            words = set(re.findall(r"[\w*]+", statement.statement.sql))
-            if bare(table) in words and (not column or words & {column, "*"}):
-                return True
         if not isinstance(action, WriteRows) or action.verb not in {Verb.INSERT, Verb.UPDATE, Verb.MERGE}:
             continue
         into = statement.creates(action.table) or any(statement.adds(action.table, c) for c in action.columns)
