@@ -1,4 +1,4 @@
-"""An enum's value or type gets another name, or loses values, while older application versions use them.
+"""An enum's value or type gets another name, is dropped, or loses values, while older application versions use them.
 
 What happens: an old version that writes or compares the old value fails: "invalid input value for enum". One that
 casts to the type's old name, as drivers do with bound parameters, fails too.
@@ -54,7 +54,8 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                     confidence=Confidence.LOW,
                 )
             case RenameObject(kind="type", name=name) | DropObject(kind="type", name=name) if bare(name) not in made:
-                yield from _of_type(step, statement, bare(name))
+                end = "is dropped" if isinstance(action, DropObject) else "has another name"
+                yield from _of_type(step, statement, bare(name), end)
             case _:
                 pass
 
@@ -65,7 +66,7 @@ def _unseen(step: ReviewedStep, statement: ReviewedStatement, name: str) -> bool
     return not known and bare(name) not in step.after.enums
 
 
-def _of_type(step: ReviewedStep, statement: ReviewedStatement, name: str) -> Iterator[Finding]:
+def _of_type(step: ReviewedStep, statement: ReviewedStatement, name: str, end: str) -> Iterator[Finding]:
     """Yield what is wrong where the name of an enum that is known is gone, or stands for fewer values, at the end."""
     before, after = statement.before.enums.get(name), step.after.enums.get(name)
     if before is None or (after is None and name not in _used(step)):
@@ -77,11 +78,11 @@ def _of_type(step: ReviewedStep, statement: ReviewedStatement, name: str) -> Ite
             statement,
             what=f"application versions that use {', '.join(map(repr, lost))} of {name} fail"
             if after is not None
-            else f"application versions that cast to {name} fail once it has another name",
+            else f"application versions that cast to {name} fail once it {end}",
             why="the type no longer takes them" if after is not None else "drivers cast bound parameters to the type",
             fix=f"leave {', '.join(map(repr, lost))} in {name}: a value that nobody writes costs nothing"
             if after is not None
-            else f"leave the name {name}",
+            else f"leave the {'type' if end == 'is dropped' else 'name'} {name}",
         )
 
 
