@@ -35,11 +35,12 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         if facts.rows(action.table) == 0 or copied(step, action.table):
             continue
         more = _referring(statement.before, action.table) if action.cascade else ()
+        others = ", ".join(more) or ("" if known is not None else "every table that refers to it")
         yield RULE.at(
             step,
             statement,
             what=f"all rows of {action.table} are lost"
-            + (f", and those of {', '.join(more) or 'every table that refers to it'}" if action.cascade else ""),
+            + (f", and those of {others}" if action.cascade and others else ""),
             why="TRUNCATE cannot be taken back once it is committed",
             fix="keep the rows first:\n"
             + send(f"CREATE TABLE {sql_name(f'{action.table}_kept')} AS SELECT * FROM {sql_name(action.table)}")
