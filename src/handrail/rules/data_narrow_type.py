@@ -73,7 +73,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             else "the statement fails at the first value that does not fit, and so do later writes of older versions",
             fix=f"count what does not fit first: {_count(action, what)}\n"
             "and keep the values: "
-            + send(f"ALTER TABLE {sql_name(action.table)} ADD COLUMN {sql_name(f'{action.column}_new')} {old}")
+            + send(f"ALTER TABLE {sql_name(action.table)} ADD COLUMN {sql_name(f'{action.column}_new')} {action.type}")
             + f", fill it in batches, and drop {action.column} once nobody reads it",
             severity=Severity.ERROR if what is Fit.CUT else None,
             subject=(action.table, action.column),

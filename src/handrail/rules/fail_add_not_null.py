@@ -5,8 +5,9 @@ What happens: the statement fails as soon as the table has one row; on SQLite it
 Why: the rows that are there would have no value for the column. A table in development is often empty, the one in
 production is not. What older versions suffer afterwards is `compat-insert-not-null`'s.
 
-The safe way: add it nullable, fill it, and set NOT NULL in a later revision; or give it a server default, which fills
-the rows that are there without writing them.
+The safe way: add it nullable, fill it, and set NOT NULL in a later revision, on PostgreSQL after a CHECK that is NOT
+VALID first and validated then; or give it a server default, which fills the rows that are there without writing them.
+`downgrade()` is one function, which cannot wait for later revisions: there, add it nullable or with a server default.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from collections.abc import Iterator
 from handrail.model.action import AddColumn, ColumnSpec
 from handrail.model.finding import Finding
 from handrail.model.hazards.batch_spelling import filling, key_of
-from handrail.model.hazards.spelling import call, quoted, send, sql_name
+from handrail.model.hazards.spelling import call, not_null_proved, quoted, send, sql_name
 from handrail.model.hazards.table_change import changes
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
+from handrail.model.revision import Direction
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.verdict import Severity
 from handrail.model.violation import ViolationKind
+
+_OR_DEFAULT = "or with server_default=..., where one value is right for all rows"
 
 
 def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
@@ -40,7 +44,9 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
                 what=f"{table}.{name} is added NOT NULL without a default; "
                 f"{step.direction.value}() fails if {table} has rows",
                 why="the rows that are there would have no value",
-                fix="in three revisions:\n" + _fix(statement, action, facts.engine),
+                fix=_on_the_way_down(action)
+                if step.direction is Direction.DOWNGRADE
+                else "in revisions of their own:\n" + _fix(statement, action, facts.engine),
                 severity=Severity.NOTE if empty else None,
                 subject=(table, name),
             )
@@ -48,16 +54,25 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
 
 def _fix(statement: ReviewedStatement, action: AddColumn, engine: str) -> str:
     table, name = action.table, action.column.name
-    type_ = action.column.type if isinstance(action.column.type, str) else "<its type>"
     fill = filling(table, key_of(statement.before.table(table)), name, "...") if engine != "mysql" else f"fill {name}"
-    require = call("alter_column", table, quoted(name), "nullable=False")
+    require = (
+        f"then\n{not_null_proved(table, name)}"
+        if engine == "postgresql"
+        else call("alter_column", table, quoted(name), "nullable=False")
+    )
     if engine == "sqlite":
         batch = f"with op.batch_alter_table({quoted(table)}) as batch:"
         require = f"{batch}\n    batch.alter_column({quoted(name)}, nullable=False)"
-    return (
-        send(f"ALTER TABLE {sql_name(table)} ADD COLUMN {sql_name(name)} {type_}")
-        + f"\n{fill}\n{require}\nor with server_default=..., where one value is right for all rows"
-    )
+    return f"{_nullable(action)}\n{fill}\n{require}\n{_OR_DEFAULT}"
+
+
+def _on_the_way_down(action: AddColumn) -> str:
+    return f"let it be nullable there, for its values are gone:\n{_nullable(action)}\n{_OR_DEFAULT}"
+
+
+def _nullable(action: AddColumn) -> str:
+    type_ = action.column.type if isinstance(action.column.type, str) else "<its type>"
+    return send(f"ALTER TABLE {sql_name(action.table)} ADD COLUMN {sql_name(action.column.name)} {type_}")
 
 
 def _without_value(column: ColumnSpec) -> bool:
@@ -90,6 +105,22 @@ RULE = Rule(
             body='op.add_column("users", sa.Column("age", sa.Integer(), nullable=False))',
             flagged=True,
             fails=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body='op.add_column("users", sa.Column("age", sa.Integer(), nullable=False))',
+            flagged=True,
+            engines=_PG,
+            rewrite=(
+                'op.add_column("users", sa.Column("age", sa.Integer()))',
+                'op.execute("UPDATE users SET age = 0 WHERE age IS NULL")',
+                'op.execute("ALTER TABLE users ADD CONSTRAINT age_set CHECK (age IS NOT NULL) NOT VALID")',
+                'op.execute("ALTER TABLE users VALIDATE CONSTRAINT age_set")',
+                """
+                op.alter_column("users", "age", nullable=False)
+                op.drop_constraint("age_set", "users")
+                """,
+            ),
         ),
         Example(
             given=(_USERS, _ROW),

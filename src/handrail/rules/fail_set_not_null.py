@@ -17,7 +17,7 @@ from handrail.model.action import UNKNOWN, AlterNullable
 from handrail.model.finding import Finding
 from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.long_work import never_null
-from handrail.model.hazards.spelling import made_up, send, sql_name
+from handrail.model.hazards.spelling import not_null_proved, send, sql_name
 from handrail.model.hazards.table_change import changes, filled
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
@@ -49,7 +49,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             why="the statement fails if one row holds NULL" + (": all do" if new else ""),
             fix="in an earlier revision, with a value that is right:\n"
             + _filled(statement, table, column, facts.engine)
-            + (f"\nthen\n{_proved(table, column)}" if facts.engine == "postgresql" else ""),
+            + (f"\nthen\n{not_null_proved(table, column)}" if facts.engine == "postgresql" else ""),
             severity=Severity.ERROR if new else Severity.NOTE if facts.rows(table) == 0 else None,
             confidence=Confidence.HIGH if statement.before.certain else Confidence.LOW,
             subject=(table, column),
@@ -60,16 +60,6 @@ def _filled(statement: ReviewedStatement, table: str, column: str, engine: str) 
     if engine == "mysql":  # where a subquery cannot read the table that is written
         return send(f"UPDATE {sql_name(table)} SET {sql_name(column)} = ... WHERE {sql_name(column)} IS NULL")
     return filling(table, key_of(statement.before.table(table)), column, "...")
-
-
-def _proved(table: str, column: str) -> str:
-    return (
-        send(
-            f"ALTER TABLE {sql_name(table)} ADD CONSTRAINT {sql_name(made_up('ck', table, column) + '_not_null')}"
-            f" CHECK ({sql_name(column)} IS NOT NULL) NOT VALID"
-        )
-        + ", VALIDATE it in the next one, and set NOT NULL in the last"
-    )
 
 
 _USERS = "CREATE TABLE users (id integer PRIMARY KEY, email varchar(50))"
