@@ -213,3 +213,46 @@ def test_an_update_that_sets_what_is_there_is_a_touch() -> None:
         True,
         False,
     ]
+
+
+def test_a_sequence_goes_with_the_column_that_it_is_owned_by() -> None:
+    made = ("CREATE TABLE t (a integer, b integer)", "CREATE SEQUENCE s OWNED BY t.a", "CREATE SEQUENCE z")
+    moved = "ALTER SEQUENCE z OWNED BY t.b"
+    left = {
+        drop: {name for _, name in after("postgresql", *made, moved, *drop).objects}
+        for drop in (
+            ("ALTER TABLE t DROP COLUMN a",),
+            ("ALTER TABLE t RENAME COLUMN b TO c", "ALTER TABLE t DROP COLUMN c"),
+            ("ALTER TABLE t RENAME TO u", "DROP TABLE u"),
+            ("ALTER SEQUENCE s OWNED BY NONE", "DROP TABLE t"),
+        )
+    }
+    assert list(left.values()) == [{"z"}, {"s"}, set(), {"s"}]
+
+
+@pytest.mark.parametrize(
+    ("drop", "views", "columns"),
+    [
+        ("DROP TABLE t CASCADE", set(), None),
+        ("ALTER TABLE t DROP COLUMN a CASCADE", {"b_only"}, ["b", "m", "ms"]),
+        ("DROP VIEW v CASCADE", {"b_only"}, ["a", "b", "m", "ms"]),
+        ("DROP TYPE mood CASCADE", {"v", "above", "b_only"}, ["a", "b"]),
+        ("ALTER TABLE t DROP COLUMN a", {"v", "above", "b_only"}, ["b", "m", "ms"]),
+    ],
+)
+def test_what_cascade_takes_along_is_gone(drop: str, views: set[str], columns: list[str] | None) -> None:
+    state = after(
+        "postgresql",
+        "CREATE TYPE mood AS ENUM ('good')",
+        "CREATE TABLE t (a integer PRIMARY KEY, b integer, m mood, ms mood[])",
+        "CREATE TABLE other (t integer, CONSTRAINT fk FOREIGN KEY (t) REFERENCES t (a))",
+        "CREATE VIEW v AS SELECT a FROM t",
+        "CREATE VIEW above AS SELECT a FROM v",
+        "CREATE VIEW b_only AS SELECT b FROM t",
+        drop,
+    )
+    table, other = state.table("t"), state.table("other")
+    assert {name for kind, name in state.objects if kind == "view"} == views
+    assert (table and [column.name for column in table.columns]) == columns
+    assert other is not None
+    assert (other.constraint("fk") is None) is (drop in {"DROP TABLE t CASCADE", "ALTER TABLE t DROP COLUMN a CASCADE"})

@@ -287,15 +287,16 @@ class RenameEnumValue:
 class CreateObject:
     """Anything else that is made: `kind` is `view`, `materialized view`, `trigger`, `function`, `schema`, `type` ...
 
-    `table` is the trigger's, or '' where it belongs to none. `reads` are the tables that a view's query names,
-    `definition` the words of that query or of a function's body. `columns` are those a view shows, () where not known.
-    `handed_on` are those it takes from its one table as they are, as (shown, read), `*` for all, () where its query
-    does anything else, such as to filter, join or compute.
+    `table` is the one of a trigger, and with `column` the one that a sequence is owned by: '' where it belongs to none.
+    `reads` are the tables that a view's query names, `definition` the words of that query or of a function's body.
+    `columns` are those a view shows, () where not known. `handed_on` are those it takes from its one table as they are,
+    as (shown, read), `*` for all, () where its query does anything else, such as to filter, join or compute.
     """
 
     kind: str
     name: str
     table: str = ""
+    column: str = ""
     replaces: bool = False
     reads: tuple[str, ...] = ()
     definition: str = ""
@@ -321,6 +322,15 @@ class RenameObject:
     kind: str
     name: str
     new_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSequence:
+    """ALTER SEQUENCE ... OWNED BY: the sequence goes with that column. `table` and `column` are '' for NONE."""
+
+    sequence: str
+    table: str = ""
+    column: str = ""
 
 
 class Verb(Enum):
@@ -398,6 +408,6 @@ OnTables = CreateTable | DropTable | RenameTable
 OnColumns = AddColumn | DropColumn | RenameColumn | AlterType | AlterNullable | AlterDefault | RedefineColumn
 OnConstraints = AddConstraint | DropConstraint | RenameConstraint | ValidateConstraint
 OnIndexes = CreateIndex | DropIndex | RenameIndex | Reindex
-OnTypes = CreateEnum | AddEnumValue | RenameEnumValue | CreateObject | DropObject | RenameObject
+OnTypes = CreateEnum | AddEnumValue | RenameEnumValue | CreateObject | DropObject | RenameObject | OwnSequence
 OnOthers = WriteRows | LockTable | TransactionControl | SetSetting | Other | Opaque
 Action = OnTables | OnColumns | OnConstraints | OnIndexes | OnTypes | OnOthers

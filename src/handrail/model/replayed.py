@@ -6,7 +6,7 @@ known of it is UNKNOWN or missing, and nothing is concluded from its absence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -80,7 +80,9 @@ def bare(name: str) -> str:
 
 
 def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
-    """Return the schema after that action of that revision."""
+    """Return the schema after that action of that revision, and after all that goes with what it drops."""
+    for dependant in dependants(state, action):
+        state = replayed(state, dependant, revision)
     match action:
         case act.CreateTable() | act.DropTable() | act.RenameTable():
             return _tables(state, action, revision)
@@ -88,6 +90,10 @@ def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
             return _enums(state, action)
         case act.CreateObject() | act.DropObject() | act.RenameObject():
             return _objects(state, action, revision)
+        case act.OwnSequence(sequence=name, table=table, column=column):
+            key = ("sequence", bare(name))
+            known = {key: replace(state.objects[key], table=table, column=column)} if key in state.objects else {}
+            return _with_objects(state, known)
         case act.DropIndex() | act.RenameIndex():
             return _index(state, action)
         case act.Opaque():
@@ -101,12 +107,54 @@ def replayed(state: Replayed, action: Action, revision: str) -> Replayed:
             | act.Other()
         ):
             return state
-        case act.RenameColumn(table=name) if view := next((k for k in state.objects if _is_view(k, name)), None):
-            made = state.objects[view]
-            columns = tuple(action.new_name if column == action.column else column for column in made.columns)
-            return replace(state, objects=MappingProxyType({**state.objects, view: replace(made, columns=columns)}))
         case _:
             return _in_table(state, action, revision)
+
+
+def dependants(state: Replayed, action: Action) -> Iterator[Action]:
+    """Yield the drop of each thing that is known to go with what an action drops.
+
+    A column takes the sequences that it owns along; CASCADE the views that read what goes, the foreign keys that point
+    to it, and the columns of a type. Source: https://www.postgresql.org/docs/current/ddl-depend.html
+    """
+    match action:
+        case act.DropColumn(table=table, column=column):
+            for _, name in _owned(state, table, column):
+                yield act.DropObject(kind="sequence", name=name)
+            if action.cascade:
+                yield from _drops(v for v in state.views_on(table) if {column, "*"} & {*v.definition.split()})
+                yield from _released(state, table, column)
+        case act.DropTable(table=table, cascade=True):
+            yield from _drops(state.views_on(table))
+            yield from _released(state, table)
+        case act.DropObject(kind="view" | "materialized view", name=name, cascade=True):
+            yield from _drops(state.views_on(name))
+        case act.DropObject(kind="type" | "domain", name=name, cascade=True):
+            for owner in state.tables.values():
+                for spec in owner.columns:
+                    if isinstance(spec.type, str) and bare(spec.type.removesuffix("[]")) == bare(name):
+                        yield act.DropColumn(table=owner.name, column=spec.name, cascade=True)
+
+
+def _drops(views: Iterable[act.CreateObject]) -> Iterator[Action]:
+    for view in views:
+        yield act.DropObject(kind=view.kind, name=view.name, cascade=True)
+
+
+def _released(state: Replayed, table: str, column: str = "") -> Iterator[Action]:
+    for other, key in state.referring(table):
+        if key.name and (not column or column in key.referenced_columns):
+            yield act.DropConstraint(table=other.name, name=key.name)
+
+
+def _with_objects(state: Replayed, objects: Mapping[tuple[str, str], act.CreateObject]) -> Replayed:
+    return replace(state, objects=MappingProxyType({**state.objects, **objects})) if objects else state
+
+
+def _owned(state: Replayed, table: str, column: str) -> dict[tuple[str, str], act.CreateObject]:
+    """Return the sequences that are owned by that column."""
+    place = (bare(table), column)
+    return {k: o for k, o in state.objects.items() if o.kind == "sequence" and (bare(o.table), o.column) == place}
 
 
 def _is_view(key: tuple[str, str], name: str) -> bool:
@@ -328,14 +376,15 @@ def _in_table(state: Replayed, action: Action, revision: str) -> Replayed:
             known = table.column(column) or ColumnSpec(name=column)
             gone = MappingProxyType({**state.dropped, (name, column): (known, revision)})
             return _with(replace(state, dropped=gone), without_column(table, column))
-        case (
-            act.AddColumn()
-            | act.RenameColumn()
-            | act.AlterType()
-            | act.AlterNullable()
-            | act.AlterDefault()
-            | act.RedefineColumn()
+        case act.RenameColumn(column=old, new_name=new) if view := next(
+            (k for k in state.objects if _is_view(k, name)), None
         ):
+            columns = tuple(new if c == old else c for c in state.objects[view].columns)
+            return _with_objects(state, {view: replace(state.objects[view], columns=columns)})
+        case act.RenameColumn(column=old, new_name=new):
+            owned = {key: replace(made, column=new) for key, made in _owned(state, name, old).items()}
+            return _with(_with_objects(state, owned), with_column(table, action, revision))
+        case act.AddColumn() | act.AlterType() | act.AlterNullable() | act.AlterDefault() | act.RedefineColumn():
             return _with(state, with_column(table, action, revision))
         case act.CreateIndex(index=index, if_not_exists=lenient):
             if lenient and index.name and table.index(index.name):

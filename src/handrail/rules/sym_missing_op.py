@@ -186,6 +186,27 @@ RULE = Rule(
             not_run="its table was made elsewhere",
         ),
         Example(
+            given=_GIVEN,
+            body="""
+            op.execute("CREATE SEQUENCE orders")
+            op.execute("ALTER TABLE users ADD COLUMN nth bigint DEFAULT nextval('orders')")
+            """,
+            downgrade='op.drop_column("users", "nth")',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=_GIVEN,
+            body="""
+            op.execute("CREATE SEQUENCE orders")
+            op.execute("ALTER TABLE users ADD COLUMN nth bigint DEFAULT nextval('orders')")
+            op.execute("ALTER SEQUENCE orders OWNED BY users.nth")
+            """,
+            downgrade='op.drop_column("users", "nth")',
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
             given=_PARTITIONED,
             body="""
             op.execute("CREATE INDEX ix_logs ON ONLY logs (line)")

@@ -84,7 +84,7 @@ def _things(
     for kind, name in objects:
         made = state.objects.get((kind, name))
         if made is not None and not (kind == "type" and name in state.enums):
-            yield Thing(kind, made.table, name), made
+            yield Thing(kind, "" if kind == "sequence" else made.table, name), made
 
 
 def _of_table(name: str, table: ReplayedTable) -> Iterator[tuple[Thing, Spec]]:

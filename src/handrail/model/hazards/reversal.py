@@ -26,7 +26,7 @@ _NOTHING_TO_UNDO = re.compile(
 #: What begins a comment or a docstring: where there is none, the file need not be parsed.
 _MAY_SAY = re.compile(r"#|(?:^|:)\s*[rRuU]?[\"']", re.MULTILINE)
 
-#: What needs no undoing: it changes rows, the session, or what the server knows of a constraint that stays.
+#: What needs no undoing: it changes rows, the session, or what the server knows of a constraint or sequence that stays.
 _NO_CHANGE = (
     act.WriteRows
     | act.SetSetting
@@ -34,6 +34,7 @@ _NO_CHANGE = (
     | act.TransactionControl
     | act.Reindex
     | act.ValidateConstraint
+    | act.OwnSequence
     | act.Other
 )
 

@@ -8,7 +8,15 @@ from functools import lru_cache
 
 from handrail.engines.postgresql.sql import blocks, specs
 from handrail.engines.postgresql.sql.actions_alter import alter_table
-from handrail.engines.postgresql.sql.actions_upkeep import of_table, refresh, reindex, rights, sequence, vacuum
+from handrail.engines.postgresql.sql.actions_upkeep import (
+    new_sequence,
+    of_table,
+    refresh,
+    reindex,
+    rights,
+    sequence,
+    vacuum,
+)
 from handrail.engines.postgresql.sql.functions import calls_unknown
 from handrail.engines.postgresql.sql.lock_modes import MODES
 from handrail.engines.postgresql.sql.syntax import (
@@ -371,7 +379,7 @@ _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "CreateFunctionStmt": _function,
     "CreatePolicyStmt": _policy,
     "CreateSchemaStmt": _made("schema", lambda node: str(node.schemaname)),
-    "CreateSeqStmt": _made("sequence", lambda node: relation(node.sequence)),
+    "CreateSeqStmt": new_sequence,
     "CreateStmt": _create_table,
     "CreateTableAsStmt": _create_as,
     "CreateTrigStmt": _trigger,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from handrail.engines.postgresql.sql.syntax import Node, kind_of, library, relation, unwrap
+from handrail.engines.postgresql.sql.syntax import Node, display, kind_of, library, relation, strings, unwrap
 from handrail.model import action as act
 from handrail.model.action import Action
 
@@ -20,10 +20,29 @@ def rights(node: Node) -> Iterator[Action]:
 
 
 def sequence(node: Node) -> Iterator[Action]:
-    """Yield whether a sequence begins again, or is altered in another way."""
+    """Yield whether a sequence begins again or gets another owner, or is altered in another way."""
+    name, own = relation(node.sequence), owner(node)
+    if own is not None:
+        yield act.OwnSequence(sequence=name, table=own[0], column=own[1])
     restart = next((option for option in map(unwrap, node.options) if option.defname == "restart"), None)
     first = restart is not None and (not restart.HasField("arg") or unwrap(restart.arg).ival <= 1)
-    yield act.Other(what="RESTART SEQUENCE" if first else "ALTER SEQUENCE", table=relation(node.sequence))
+    if first or own is None or len(node.options) > 1:
+        yield act.Other(what="RESTART SEQUENCE" if first else "ALTER SEQUENCE", table=name)
+
+
+def new_sequence(node: Node) -> Iterator[Action]:
+    """Yield CREATE SEQUENCE."""
+    table, column = owner(node) or ("", "")
+    yield act.CreateObject(kind="sequence", name=relation(node.sequence), table=table, column=column)
+
+
+def owner(node: Node) -> tuple[str, str] | None:
+    """Return the table and column that OWNED BY names, two '' for NONE, None where it is not said."""
+    said = next((option for option in map(unwrap, node.options) if option.defname == "owned_by"), None)
+    if said is None:
+        return None
+    *path, column = strings(unwrap(said.arg).items)
+    return (display(path[-2] if len(path) > 1 else "", path[-1]), column) if path else ("", "")
 
 
 def reindex(node: Node) -> Iterator[Action]:
