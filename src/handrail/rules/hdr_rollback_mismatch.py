@@ -18,10 +18,9 @@ from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import Rollback, first_words, line_of, rollback_way
 from handrail.model.hazards.reversal import (
     changes_schema,
-    explains,
     only_adds_enum_values,
+    owed,
     raises_on_purpose,
-    to_write_back,
 )
 from handrail.model.hazards.row_loss import lost
 from handrail.model.hazards.touched import does_nothing
@@ -54,7 +53,7 @@ def _contradiction(revision: ReviewedRevision) -> str:
     if down is not None and down.reading is Reading.FAILED and revision.revision.downgrade_line is not None:
         return f"downgrade() fails ({down.reason})" if up is not None and up.read else ""
     if up is not None and not does_nothing(up) and (does_nothing(down) or down is None):
-        if changes_schema(up) or (any(True for _ in to_write_back(up)) and not explains(revision)):
+        if changes_schema(up) or any(True for _ in owed(revision, up)):
             return "" if only_adds_enum_values(up) else "downgrade() does nothing"
         return ""
     losses = [loss for loss in lost(revision) if not loss.refused]
@@ -103,6 +102,24 @@ RULE = Rule(
         ),
         _simple(
             'op.execute("UPDATE users SET name = lower(name)")',
+            "pass",
+            flagged=True,
+            rollback="Simple - nothing to undo",
+        ),
+        _simple(
+            "op.execute(\"DELETE FROM users WHERE name = 'gone'\")",
+            "pass",
+            flagged=True,
+            rollback="Simple - nothing to do",
+        ),
+        _simple(
+            'op.execute("UPDATE users SET name = lower(name)")',
+            "pass  # nothing to undo: the old code reads both",
+            flagged=False,
+            rollback="Simple - nothing to undo",
+        ),
+        _simple(
+            "op.execute(\"UPDATE users SET name = '-' WHERE name IS NULL\")",
             "pass",
             flagged=False,
             rollback="Simple - nothing to undo",

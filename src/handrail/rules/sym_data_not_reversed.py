@@ -6,7 +6,9 @@ when it is applied again, values that it changed stay changed.
 Why: only the schema part was undone. The version that is rolled back to meets values it does not know.
 
 The safe way: undo the rows too; or say in the header that they stay: `Rollback: Complex - the names stay in lower
-case`, or why that is harmless. Filling a column that the same revision adds needs no undoing.
+case`. Filling a column that the same revision adds needs no undoing. Where rows or values were only added, `Rollback:
+Simple - nothing to undo` is enough; where some were overwritten or deleted, a comment in `downgrade()` has to say why
+that is harmless.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from handrail.model import action as act
 from handrail.model.finding import Finding
 from handrail.model.hazards.header_claims import Rollback, owns_up, rollback_way
-from handrail.model.hazards.reversal import explains, to_write_back
+from handrail.model.hazards.reversal import owed
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
@@ -28,11 +30,11 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     up, down = revision.upgrade, revision.downgrade
     if up is None or down is None or not (up.read and down.read) or not down.statements:
         return
-    if owns_up(revision.revision.header) or explains(revision):
+    if owns_up(revision.revision.header):
         return
     written = {bare(a.table) for _, a in down.actions() if isinstance(a, act.WriteRows)}
     told: set[str] = set()
-    for statement, action in to_write_back(up):
+    for statement, action in owed(revision, up):
         table = bare(action.table)
         if table in written or table in told or table in up.after.gone or table in down.after.gone:
             continue
@@ -52,6 +54,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
 _GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
 _EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
 _NO_EMAIL = 'op.drop_column("users", "email")'
+_NOTHING = "Tidy users.\n\nImpact: users.\nRisk: Medium.\nRollback: Simple - nothing to undo.\nTesting: By hand.\n"
 
 
 def _lines(*lines: str) -> str:
@@ -76,6 +79,20 @@ RULE = Rule(
             body=_lines(_EMAIL, "op.execute(\"INSERT INTO users (id, name) VALUES (1, 'root')\")"),
             downgrade=_NO_EMAIL,
             flagged=True,
+        ),
+        Example(
+            given=_GIVEN,
+            body=_lines(_EMAIL, "op.execute(\"DELETE FROM users WHERE name = 'gone'\")"),
+            downgrade=_NO_EMAIL,
+            docstring=_NOTHING,
+            flagged=True,
+        ),
+        Example(
+            given=_GIVEN,
+            body=_lines(_EMAIL, "op.execute(\"INSERT INTO users (id, name) VALUES (1, 'root')\")"),
+            downgrade=_NO_EMAIL,
+            docstring=_NOTHING,
+            flagged=False,
         ),
         Example(
             given=_GIVEN,

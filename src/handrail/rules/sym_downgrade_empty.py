@@ -6,8 +6,9 @@ upgrade left it; applying the revision again fails, because everything is there 
 Why: `pass` looks like a success. An emergency rollback believes it.
 
 The safe way: undo each operation in the opposite order. Where nothing can be undone, raise, and say in the header
-`Rollback: Requires manual intervention`. Where rows need no way back, say so in the header or in a comment. The new
-value of an enum cannot be taken away, and is let pass.
+`Rollback: Requires manual intervention`. Where rows were only added, or empty values filled, say in the header that
+they stay; where some were overwritten or deleted, say in a comment there why that needs no way back. The new value of
+an enum cannot be taken away, and is let pass.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from handrail.model.hazards.header_claims import owns_up
 from handrail.model.hazards.inventory import differences, inventories
 from handrail.model.hazards.reversal import (
     changes_schema,
-    explains,
     is_missing,
     only_adds_enum_values,
+    owed,
     owners_only,
-    to_write_back,
 )
 from handrail.model.hazards.touched import does_nothing, tables
 from handrail.model.hazards.undoing import dropping, making, setting_back
@@ -40,8 +40,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
         return
     if not missing and (does_nothing(up) or only_adds_enum_values(up)):
         return
-    rows, schema = any(True for _ in to_write_back(up)), changes_schema(up)
-    if not missing and not schema and (not rows or owns_up(revision.revision.header) or explains(revision)):
+    rows, schema = any(True for _ in owed(revision, up)), changes_schema(up)
+    if not missing and not schema and (not rows or owns_up(revision.revision.header)):
         return
     yield RULE.in_file(
         revision,
@@ -78,6 +78,7 @@ def _back(up: ReviewedStep, facts: RuleFacts) -> Iterator[str]:
 _GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL)",)
 _EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
 _NO_EMAIL = 'op.drop_column("users", "email")'
+_NOTHING = "Tidy users.\n\nImpact: users.\nRisk: Medium.\nRollback: Simple - nothing to undo.\nTesting: By hand.\n"
 
 
 RULE = Rule(
@@ -103,6 +104,18 @@ RULE = Rule(
             given=_GIVEN,
             body='op.execute("UPDATE users SET name = lower(name)")',
             downgrade="# nothing to undo: the old code reads both\npass",
+            flagged=False,
+        ),
+        Example(
+            given=_GIVEN,
+            body="op.execute(\"UPDATE users SET name = 'x' WHERE name = 'y'\")",
+            docstring=_NOTHING,
+            flagged=True,
+        ),
+        Example(
+            given=_GIVEN,
+            body="op.execute(\"UPDATE users SET name = 'x' WHERE name IS NULL\")",
+            docstring=_NOTHING,
             flagged=False,
         ),
         Example(

@@ -242,14 +242,30 @@ def _fills(statement: ReviewedStatement, action: act.WriteRows, column: str) -> 
     added = table.added.get(column) if table is not None else None
     if table is None or not added or added == table.created_in:
         return False
+    return _where_null(statement, column)
+
+
+def _where_null(statement: ReviewedStatement, column: str) -> bool:
     sql = statement.statement.sql
     only_nulls = re.search(rf"\b{re.escape(column)}\"?\s+IS\s+NULL\b", sql, re.IGNORECASE)
     return only_nulls is not None and not re.search(r"\bOR\b(?!\s+REPLACE\b)", sql, re.IGNORECASE)
 
 
-def explains(revision: ReviewedRevision) -> bool:
-    """Return whether header or downgrade say that there is nothing to undo."""
-    return _NOTHING_TO_UNDO.search(f"{revision.revision.header.rollback} {_said_in_downgrade(revision)}") is not None
+def owed(revision: ReviewedRevision, up: ReviewedStep) -> Iterator[tuple[ReviewedStatement, act.WriteRows]]:
+    """Yield what the downgrade has to write back and nobody says needs no way back.
+
+    The header may say so of what only adds rows or values. Where rows or values are lost, downgrade() itself has to.
+    """
+    if _NOTHING_TO_UNDO.search(_said_in_downgrade(revision)):
+        return
+    said = _NOTHING_TO_UNDO.search(revision.revision.header.rollback) is not None
+    yield from ((s, a) for s, a in to_write_back(up) if not (said and _only_adds(s, a)))
+
+
+def _only_adds(statement: ReviewedStatement, action: act.WriteRows) -> bool:
+    if action.verb is act.Verb.UPDATE:
+        return bool(action.columns) and all(_where_null(statement, column) for column in action.columns)
+    return action.verb is act.Verb.INSERT
 
 
 def raises_on_purpose(revision: ReviewedRevision) -> bool:
