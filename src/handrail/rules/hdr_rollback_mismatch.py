@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
+from handrail.model.hazards.downgrade_text import raises_on_purpose
 from handrail.model.hazards.header_claims import Rollback, first_words, line_of, rollback_way
 from handrail.model.hazards.reversal import (
     changes_schema,
     only_adds_enum_values,
     owed,
-    raises_on_purpose,
 )
 from handrail.model.hazards.row_loss import lost
 from handrail.model.hazards.touched import does_nothing

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from handrail.model.action import Opaque
 from handrail.model.finding import Finding
-from handrail.model.hazards.reversal import is_missing, raises_on_purpose
+from handrail.model.hazards.downgrade_text import is_missing, raises_on_purpose
 from handrail.model.hazards.sqlite_refusal import refusal
 from handrail.model.hazards.surroundings import choices
 from handrail.model.operation import Reading

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
+from handrail.model.hazards.downgrade_text import is_missing
 from handrail.model.hazards.header_claims import owns_up
 from handrail.model.hazards.inventory import differences, inventories
 from handrail.model.hazards.reversal import (
     changes_schema,
-    is_missing,
     only_adds_enum_values,
     owed,
     owners_only,

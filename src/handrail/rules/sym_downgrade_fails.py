@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from handrail.model import action as act
 from handrail.model.finding import Finding
-from handrail.model.hazards.reversal import raises_on_purpose
+from handrail.model.hazards.downgrade_text import raises_on_purpose
 from handrail.model.operation import Reading
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model.finding import Finding
+from handrail.model.hazards.downgrade_text import raises_on_purpose
 from handrail.model.hazards.header_claims import Rollback, owns_up, rollback_way
-from handrail.model.hazards.reversal import raises_on_purpose
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.verdict import Severity

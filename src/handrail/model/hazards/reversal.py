@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from handrail.model import action as act
+from handrail.model.hazards.downgrade_text import said_in_downgrade
 from handrail.model.hazards.inventory import Attribute, Spec, Thing, differences, there_and_back
-from handrail.model.hazards.syntax import syntax
 from handrail.model.operation import Place
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
@@ -23,8 +22,6 @@ _NOTHING_TO_UNDO = re.compile(
     r"nothing (?:to|needs|has to|must)|no[- ]op\b|not needed|\b(?:stays?|remains?|kept|keeps?|harmless|unaffected)\b",
     re.IGNORECASE,
 )
-#: What begins a comment or a docstring: where there is none, the file need not be parsed.
-_MAY_SAY = re.compile(r"#|(?:^|:)\s*[rRuU]?[\"']", re.MULTILINE)
 
 #: What needs no undoing: it changes rows, the session, or what the server knows of a constraint or sequence that stays.
 _NO_CHANGE = (
@@ -256,7 +253,7 @@ def owed(revision: ReviewedRevision, up: ReviewedStep) -> Iterator[tuple[Reviewe
 
     The header may say so of what only adds rows or values. Where rows or values are lost, downgrade() itself has to.
     """
-    if _NOTHING_TO_UNDO.search(_said_in_downgrade(revision)):
+    if _NOTHING_TO_UNDO.search(said_in_downgrade(revision)):
         return
     said = _NOTHING_TO_UNDO.search(revision.revision.header.rollback) is not None
     yield from ((s, a) for s, a in to_write_back(up) if not (said and _only_adds(s, a)))
@@ -266,47 +263,6 @@ def _only_adds(statement: ReviewedStatement, action: act.WriteRows) -> bool:
     if action.verb is act.Verb.UPDATE:
         return bool(action.columns) and all(_where_null(statement, column) for column in action.columns)
     return action.verb is act.Verb.INSERT
-
-
-def raises_on_purpose(revision: ReviewedRevision) -> bool:
-    """Return whether `downgrade()` does nothing but raise."""
-    function = downgrade_function(revision) if "raise" in revision.revision.source else None
-    return function is not None and any(isinstance(node, ast.Raise) for node in function.body)
-
-
-def is_missing(revision: ReviewedRevision) -> bool:
-    """Return whether the file has no `downgrade` at all, neither defined, nor imported or assigned."""
-    if revision.revision.downgrade_line is not None:
-        return False
-    tree = syntax(revision.revision.source)
-    return tree is not None and not any(_binds_downgrade(node) for node in ast.walk(tree))
-
-
-def _binds_downgrade(node: ast.AST) -> bool:
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            return name == "downgrade"
-        case ast.alias(name=imported, asname=alias):
-            return (alias or imported) in {"downgrade", "*"}
-        case _:
-            return False
-
-
-def downgrade_function(revision: ReviewedRevision) -> ast.FunctionDef | None:
-    """Return the syntax of `downgrade()`, None where the file does not define it at its top level."""
-    tree = syntax(revision.revision.source)
-    body = tree.body if tree else ()
-    return next((n for n in body if isinstance(n, ast.FunctionDef) and n.name == "downgrade"), None)
-
-
-def _said_in_downgrade(revision: ReviewedRevision) -> str:
-    _, found, rest = revision.revision.source.partition("def downgrade")
-    function = None if found and not _MAY_SAY.search(rest) else downgrade_function(revision)
-    if function is None:
-        return ""
-    lines = revision.revision.source.splitlines()[function.lineno - 1 : function.end_lineno]
-    comments = " ".join(line.partition("#")[2] for line in lines)
-    return f"{ast.get_docstring(function) or ''} {comments}"
 
 
 def _is_made(thing: Thing, up: ReviewedStep) -> bool:
