@@ -53,7 +53,8 @@ class ConstraintSpec:
 
     `name` is '' where none is given and the server makes one up. `expression` is the condition of a CHECK. `validated`
     is False after NOT VALID. `on_delete` is the action of a foreign key in upper case, '' for NO ACTION. `using_index`
-    names an index that was made before and becomes the constraint's.
+    names an index that was made before and becomes the constraint's. `deferrable` is `DEFERRABLE`, or with `INITIALLY
+    DEFERRED` behind it, '' where each statement is checked.
     """
 
     name: str
@@ -65,11 +66,15 @@ class ConstraintSpec:
     referenced_columns: tuple[str, ...] = ()
     on_delete: str = ""
     using_index: str = ""
+    deferrable: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSpec:
-    """One index. `columns` are its columns and, as their SQL, its expressions; `where` is a partial one's condition."""
+    """One index. `columns` are its columns and, as their SQL, its expressions; `where` is a partial one's condition.
+
+    `method` is '' where none is named, which is a B-tree.
+    """
 
     name: str
     columns: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """`downgrade()` brings something back otherwise than it was.
 
 What happens: a column, constraint or index that was there before comes back with another type, nullability, default,
-target or uniqueness.
+target, uniqueness or method, or is not deferred any more.
 
 Why: the line was written from memory, or autogenerate did not know the whole of it. The version that is rolled back
 to relies on what is not there any more.
@@ -50,6 +50,7 @@ _GIVEN = ("CREATE TABLE users (id integer PRIMARY KEY, name varchar(20) NOT NULL
 _EMAIL = 'op.add_column("users", sa.Column("email", sa.String(50)))'
 _NO_EMAIL = 'op.drop_column("users", "email")'
 _LOGINS = "CREATE TABLE logins (u int, CONSTRAINT fk_u FOREIGN KEY (u) REFERENCES users (id) ON DELETE CASCADE)"
+_DEFERRED = "CREATE TABLE logins (u int CONSTRAINT fk_u REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED)"
 _PG = frozenset({"postgresql"})
 _DROP = 'op.drop_column("users", "name")'
 
@@ -88,6 +89,38 @@ RULE = Rule(
             body='op.drop_constraint("fk_u", "logins")',
             downgrade='op.create_foreign_key("fk_u", "logins", "users", ["u"], ["id"])',
             flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(*_GIVEN, _DEFERRED),
+            body='op.drop_constraint("fk_u", "logins")',
+            downgrade='op.create_foreign_key("fk_u", "logins", "users", ["u"], ["id"])',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(*_GIVEN, _DEFERRED),
+            body='op.drop_constraint("fk_u", "logins")',
+            downgrade="""
+            op.create_foreign_key(
+                "fk_u", "logins", "users", ["u"], ["id"], deferrable=True, initially="DEFERRED"
+            )
+            """,
+            flagged=False,
+            engines=_PG,
+        ),
+        Example(
+            given=(*_GIVEN, "CREATE INDEX ix_users_name ON users USING hash (name)"),
+            body='op.drop_index("ix_users_name", table_name="users")',
+            downgrade='op.create_index("ix_users_name", "users", ["name"])',
+            flagged=True,
+            engines=_PG,
+        ),
+        Example(
+            given=(*_GIVEN, "CREATE INDEX ix_users_name ON users USING hash (name)"),
+            body='op.drop_index("ix_users_name", table_name="users")',
+            downgrade='op.create_index("ix_users_name", "users", ["name"], postgresql_using="hash")',
+            flagged=False,
             engines=_PG,
         ),
         Example(

@@ -17,6 +17,9 @@ from handrail.model.schema import ConstraintKind
 _CAST = re.compile(r"::[\w .]+(?:\(\d+(?:, *\d+)*\))?(?:\[\])?")
 _NOW = re.compile(r"^(?:now\(\)|current_timestamp(?:\(\))?|transaction_timestamp\(\))$")
 
+#: What an index is where no method is named.
+_USUAL = "btree"
+
 K = TypeVar("K")
 Spec = ReplayedTable | ColumnSpec | ConstraintSpec | IndexSpec | tuple[str, ...] | object
 
@@ -127,6 +130,8 @@ def differences(was: Spec, now: Spec) -> Iterator[Attribute]:
                 )
             if _plain(was.where) != _plain(now.where):
                 yield Attribute("condition", was.where or "none", now.where or "none")
+            if (was.method or _USUAL) != (now.method or _USUAL):
+                yield Attribute("method", was.method or _USUAL, now.method or _USUAL)
 
 
 def _of_columns(was: ColumnSpec, now: ColumnSpec) -> Iterator[Attribute]:
@@ -155,6 +160,8 @@ def _of_constraints(was: ConstraintSpec, now: ConstraintSpec) -> Iterator[Attrib
             yield Attribute("target", was.referenced_table, now.referenced_table)
         if was.on_delete != now.on_delete:
             yield Attribute("ON DELETE", was.on_delete or "NO ACTION", now.on_delete or "NO ACTION")
+    if was.deferrable != now.deferrable:
+        yield Attribute("deferral", was.deferrable or "NOT DEFERRABLE", now.deferrable or "NOT DEFERRABLE")
 
 
 def _type(text: str) -> str:

@@ -47,7 +47,7 @@ def making(thing: Thing, spec: Spec | None, *, in_batch: bool) -> str:
         case act.ColumnSpec(type=type_, default=default) if type_ is not UNKNOWN:
             filled = f" DEFAULT {default}" if default and default is not UNKNOWN else ""
             return send(f"ALTER TABLE {sql_name(thing.table)} ADD COLUMN {sql_name(thing.name)} {type_}{filled}")
-        case act.IndexSpec(columns=columns, unique=unique, where="") if thing.named and all(
+        case act.IndexSpec(columns=columns, unique=unique, where="", method="" | "btree") if thing.named and all(
             map(str.isidentifier, columns)
         ):
             return f'op.create_index("{thing.name}", {table}, {listed(columns)}{", unique=True" * unique}{schema})'
@@ -67,7 +67,9 @@ def _constraint(thing: Thing, spec: act.ConstraintSpec) -> str:
         case ConstraintKind.FOREIGN_KEY if not schema and "." not in spec.referenced_table:
             target = f'"{spec.referenced_table}", {listed(spec.columns)}, {listed(spec.referenced_columns)}'
             on_delete = f', ondelete="{spec.on_delete}"' if spec.on_delete else ""
-            return f'op.create_foreign_key("{thing.name}", {table}, {target}{on_delete})'
+            deferrable = ", deferrable=True" * bool(spec.deferrable)
+            deferred = ', initially="DEFERRED"' * spec.deferrable.endswith("DEFERRED")
+            return f'op.create_foreign_key("{thing.name}", {table}, {target}{on_delete}{deferrable}{deferred})'
         case _:
             return f"make the {thing} again"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from handrail.engines.postgresql.sql.functions import called
 from handrail.engines.postgresql.sql.syntax import Node, find, kind_of, library, relation, strings, unwrap
@@ -140,8 +141,14 @@ def _volatile(default: Node) -> bool | Unknown:
 
 def column_constraints(node: Node) -> tuple[ConstraintSpec, ...]:
     """Return the constraints that stand at a ColumnDef."""
-    found = (constraint(c, column=node.colname) for c in map(unwrap, node.constraints))
-    return tuple(c for c in found if c is not None)
+    found: list[ConstraintSpec] = []
+    for part in map(unwrap, node.constraints):
+        made, said = constraint(part, column=node.colname), constraint_kind(part)
+        if made is not None:
+            found.append(made)
+        elif found and said in _DEFERRING:  # it comes behind the constraint that it is about
+            found[-1] = replace(found[-1], deferrable=max(found[-1].deferrable, _DEFERRING[said]))
+    return tuple(found)
 
 
 def constraint(node: Node, *, column: str = "") -> ConstraintSpec | None:
@@ -166,9 +173,18 @@ def constraint(node: Node, *, column: str = "") -> ConstraintSpec | None:
         referenced_columns=tuple(strings(node.pk_attrs)) if foreign else (),
         on_delete=_ACTIONS.get(node.fk_del_action, "") if foreign else "",
         using_index=node.indexname,
+        deferrable=_deferrable(deferrable=node.deferrable, deferred=node.initdeferred),
     )
 
 
+def _deferrable(*, deferrable: bool, deferred: bool) -> str:
+    return "DEFERRABLE" * (deferrable or deferred) + " INITIALLY DEFERRED" * deferred
+
+
+_DEFERRING = {
+    "CONSTR_ATTR_DEFERRABLE": _deferrable(deferrable=True, deferred=False),
+    "CONSTR_ATTR_DEFERRED": _deferrable(deferrable=True, deferred=True),
+}
 _KINDS = {
     "CONSTR_PRIMARY": ConstraintKind.PRIMARY_KEY,
     "CONSTR_UNIQUE": ConstraintKind.UNIQUE,

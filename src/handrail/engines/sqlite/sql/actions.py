@@ -144,7 +144,7 @@ def _default(words: Sequence[str]) -> str | None:
 
 def _constraint(found: Constraint) -> ConstraintSpec:
     on_delete = _ON_DELETE.search(found.definition)
-    check = found.kind is ConstraintKind.CHECK
+    check, foreign = found.kind is ConstraintKind.CHECK, found.kind is ConstraintKind.FOREIGN_KEY
     return ConstraintSpec(
         name=found.name,
         kind=found.kind,
@@ -153,6 +153,9 @@ def _constraint(found: Constraint) -> ConstraintSpec:
         referenced_table=found.referenced_table,
         referenced_columns=found.referenced_columns,
         on_delete=on_delete[1] if on_delete else "",
+        deferrable=" ".join(
+            word for word in ("DEFERRABLE", "INITIALLY DEFERRED") if foreign and word in found.definition
+        ),
     )
 
 
