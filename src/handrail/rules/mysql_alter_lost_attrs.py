@@ -48,9 +48,19 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
                 if stated is not None and "nullable" not in stated:
                     yield _unseen(step, statement, action)
                 continue
+            had = _had_before(revision, step, action)
             lost = [each for each in _lost(old, action.new) if each.name not in (stated or _said(statement))]
+            lost = [each for each in lost if had is None or each.name in had]
             if lost:
                 yield _finding(step, statement, action, lost)
+
+
+def _had_before(revision: ReviewedRevision, step: ReviewedStep, action: RedefineColumn) -> frozenset[str] | None:
+    """Return what a downgrade takes from the column that it had before upgrade too; None where all of it counts."""
+    if step is not revision.downgrade or revision.upgrade is None:
+        return None
+    before = revision.upgrade.before.column(action.table, action.new.name)
+    return frozenset(each.name for each in _lost(before, action.new)) if before is not None else None
 
 
 def _stated(statement: ReviewedStatement) -> frozenset[str] | None:
@@ -197,6 +207,18 @@ RULE = Rule(
             with op.batch_alter_table("users") as batch:
                 batch.alter_column("name", existing_type=sa.String(40), type_=sa.String(60), nullable=False)
             """,
+            flagged=True,
+        ),
+        Example(
+            given=(_USERS,),
+            body="op.execute(\"ALTER TABLE users MODIFY note varchar(40) NOT NULL DEFAULT '' COMMENT 'long'\")",
+            downgrade='op.execute("ALTER TABLE users MODIFY note varchar(40)")',
+            flagged=False,
+        ),
+        Example(
+            given=(_USERS,),
+            body="op.execute(\"ALTER TABLE users MODIFY name varchar(60) NOT NULL DEFAULT 'none' COMMENT 'as shown'\")",
+            downgrade='op.execute("ALTER TABLE users MODIFY name varchar(40) NOT NULL")',
             flagged=True,
         ),
         Example(
