@@ -4,7 +4,8 @@ What happens: the statement fails at the first two rows with the same value. Bui
 behind invalid, and keeps refusing new rows.
 
 Why: a unique constraint, a unique index and a primary key are proved on the rows that are there, and only the database
-knows them. What older versions write afterwards is `compat-new-unique`'s.
+knows them. What older versions write afterwards is `compat-new-unique`'s; for an index that is built concurrently this
+rule speaks for both, as a note.
 
 The safe way: count the duplicates, merge or delete them in an earlier revision, then build the index concurrently and
 attach it with USING INDEX.
@@ -20,7 +21,7 @@ from handrail.model.hazards.spelling import sql_name
 from handrail.model.hazards.table_change import changes, filled, new_key, removed
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
-from handrail.model.verdict import Severity
+from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import ViolationKind
 
 #: Duplicates that were deleted longer ago than this many revisions may be back.
@@ -62,7 +63,8 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
             else "the server proves the key on the rows that are there",
             fix=f"before it, no row may be left of: SELECT {keys}, count(*) FROM {sql_name(table)} "
             f"{_only(action)}GROUP BY {keys} HAVING count(*) > 1",
-            severity=_severity(facts, table, same=same),
+            severity=_severity(facts, table, same=same, concurrent=concurrent),
+            confidence=Confidence.LOW if concurrent else Confidence.HIGH,
             subject=(table, *columns),
         )
 
@@ -84,8 +86,8 @@ def _distinct(column: ColumnSpec) -> bool:
     return none or bool(column.identity) or column.volatile_default is not False
 
 
-def _severity(facts: RuleFacts, table: str, *, same: bool) -> Severity | None:
-    if facts.rows(table) == 0:
+def _severity(facts: RuleFacts, table: str, *, same: bool, concurrent: bool) -> Severity | None:
+    if concurrent or facts.rows(table) == 0:
         return Severity.NOTE
     return Severity.ERROR if same else None
 
