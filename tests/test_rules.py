@@ -18,10 +18,10 @@ from handrail import registry, rules
 from handrail.engines.base import Purpose, for_url
 from handrail.flows.ports import review_ports
 from handrail.flows.review import ReviewRequest, review
-from handrail.model.action import UNKNOWN
 from handrail.model.finding import Finding
 from handrail.model.rule import EVERY_ENGINE, Example, Rule
 from handrail.model.schema import Snapshot, diff
+from handrail.model.spec import UNKNOWN
 
 SHELF = sorted(path.stem for path in Path(rules.__path__[0]).glob("[!_]*.py"))
 _ENV_PY = """

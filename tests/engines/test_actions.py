@@ -8,9 +8,9 @@ import pytest
 
 from handrail.engines.dialects import for_name
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN
 from handrail.model.replayed import EMPTY, Replayed, replayed
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN
 
 
 def after(engine: str, *statements: str, maker: str = "a1") -> Replayed:

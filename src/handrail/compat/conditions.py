@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from handrail.model.action import UNKNOWN, ColumnSpec
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec
 
 _CAST = re.compile(
     r"::\s*(?:\"[^\"]+\"|[a-z_][\w.]*(?:\s+(?:varying|precision|with(?:out)? time zone))?)"

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec, Opaque, Other
+from handrail.model.action import Opaque, Other
 from handrail.model.operation import Reading
 from handrail.model.replayed import Replayed, bare
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStep
 from handrail.model.schema import CARRIED, Constraint, Snapshot, Table, compared
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 
 _ON_DELETE = re.compile(r"\bON DELETE (CASCADE|SET NULL|SET DEFAULT|RESTRICT)", re.IGNORECASE)
 _WHERE = re.compile(r"\bWHERE (.*)", re.IGNORECASE | re.DOTALL)

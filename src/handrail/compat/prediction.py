@@ -14,11 +14,11 @@ from handrail.compat.children import Children, seen_to
 from handrail.compat.conditions import condition, mentioned, names_of, passes_by_default, satisfiable
 from handrail.compat.home import UNIQUE, Home
 from handrail.compat.known_schema import KnownSchema
-from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec
 from handrail.model.contract import ContractColumn, ContractTable, ContractType, Family, Source
 from handrail.model.matrix import Result, Trial
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, ConstraintSpec
 
 #: A result, the column it is about, and why.
 Foreseen = tuple[Result, str, str]

@@ -20,7 +20,7 @@ from handrail.history.files import dialect, ignoring
 from handrail.history.files.graph import Graph, whole
 from handrail.history.recording.memory import Memory, digest
 from handrail.host.cache import NO_CACHE, Cache
-from handrail.model.action import UNKNOWN, Opaque, Unknown
+from handrail.model.action import Opaque
 from handrail.model.demand import COUNTING_LIMIT_S
 from handrail.model.finding import Finding
 from handrail.model.hazards.demands import demands
@@ -30,6 +30,7 @@ from handrail.model.portrait import Portrait
 from handrail.model.review import Coverage, EngineChoice, Judged, Review, ReviewedDatabase
 from handrail.model.reviewed import GraphProblem, ReviewedGraph, ReviewedRevision
 from handrail.model.rule import RuleFacts
+from handrail.model.spec import UNKNOWN, Unknown
 from handrail.model.suppressing import Marks, suppress
 from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import Counted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from handrail.model.action import ConstraintSpec
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 
 #: Names that are made up for a primary key: by PostgreSQL, by MySQL, and by Alembic's usual convention.
 _OF_A_KEY = re.compile(r"_pkey$|^PRIMARY$|^pk_")

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN, Action, ColumnSpec, Unknown
+from handrail.model.action import Action
 from handrail.model.effect import Blocks, Cost
 from handrail.model.replayed import EMPTY, Replayed
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, Unknown
 
 FIRST_MARIADB = 10
 _MYSQL = "https://dev.mysql.com/doc/refman/8.0/en/innodb-online-ddl-operations.html"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from handrail.model.action import Unknown
 from handrail.model.replayed import bare
 from handrail.model.schema import Snapshot, Table
 from handrail.model.size import TableSize
+from handrail.model.spec import Unknown
 
 #: The form of the file; another one is refused.
 SCHEMA = 1

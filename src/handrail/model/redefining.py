@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from handrail.model.action import (
-    UNKNOWN,
-    Action,
-    AlterDefault,
-    AlterNullable,
-    AlterType,
-    RedefineColumn,
-    RenameColumn,
-)
+from handrail.model.action import Action, AlterDefault, AlterNullable, AlterType, RedefineColumn, RenameColumn
 from handrail.model.replayed import Replayed
+from handrail.model.spec import UNKNOWN
 
 
 def told(actions: Iterable[Action], before: Replayed) -> tuple[Action, ...]:

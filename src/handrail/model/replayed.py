@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from handrail.model import action as act
-from handrail.model.action import Action, ColumnSpec, ConstraintSpec
+from handrail.model.action import Action
 from handrail.model.replayed_table import ReplayedTable, of_type, with_column, with_constraint, without_column
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +180,7 @@ def _index(state: Replayed, action: act.DropIndex | act.RenameIndex) -> Replayed
     return _with(state, replace(owner, indexes=tuple(indexes)))
 
 
-def _without_attached(state: Replayed, owner: ReplayedTable, index: act.IndexSpec | None) -> Replayed:
+def _without_attached(state: Replayed, owner: ReplayedTable, index: IndexSpec | None) -> Replayed:
     """Return the schema without what is attached to an index of a partitioned table: the same index of its partitions.
 
     Source: https://www.postgresql.org/docs/current/sql-dropindex.html, and ALTER INDEX ... ATTACH PARTITION.

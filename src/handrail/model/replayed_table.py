@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN, Action, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
+from handrail.model.action import Action
 from handrail.model.constraint import about, meant
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
-from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.demand import Demand
 from handrail.model.finding import Finding
 from handrail.model.operation import Operation, Place
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedGraph, ReviewedRevision, ReviewedStatement, ReviewedStep
+from handrail.model.spec import UNKNOWN, Unknown
 from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import Counted, ViolationKind
 

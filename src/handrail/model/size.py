@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from handrail.model.action import UNKNOWN, Unknown
+from handrail.model.spec import UNKNOWN, Unknown
 
 
 class Basis(Enum):

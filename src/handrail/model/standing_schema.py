@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec
 from handrail.model.replayed import Replayed
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.schema import Constraint, Snapshot, Table
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 
 
 def replayed_from(snapshot: Snapshot) -> Replayed:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, Action, AlterDefault, Other
+from handrail.model.action import Action, AlterDefault, Other
 from handrail.model.finding import Finding
 from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Confidence, Severity
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import Action, AddColumn, AlterDefault, AlterNullable, ColumnSpec
+from handrail.model.action import Action, AddColumn, AlterDefault, AlterNullable
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.spelling import send, sql_name
@@ -22,6 +22,7 @@ from handrail.model.hazards.table_change import changes, triggered
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import ColumnSpec
 from handrail.model.verdict import Severity
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model.action import AddConstraint, ConstraintSpec
+from handrail.model.action import AddConstraint
 from handrail.model.finding import Finding
 from handrail.model.hazards.table_change import changes
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Confidence, Severity
 
 _KINDS = frozenset({ConstraintKind.CHECK, ConstraintKind.FOREIGN_KEY, ConstraintKind.EXCLUDE})

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, Action, CreateObject, Other, RenameObject, RenameTable, Unknown
+from handrail.model.action import Action, CreateObject, Other, RenameObject, RenameTable
 from handrail.model.finding import Finding
 from handrail.model.hazards import deployed
 from handrail.model.hazards.spelling import call, quoted, send, sql_name, sql_names
@@ -24,6 +24,7 @@ from handrail.model.hazards.table_change import changes
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN, Unknown
 from handrail.model.verdict import Severity
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import AddConstraint, ConstraintSpec, DropConstraint
+from handrail.model.action import AddConstraint, DropConstraint
 from handrail.model.finding import Finding
 from handrail.model.hazards.table_change import changes
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 _CASCADE = "CASCADE"

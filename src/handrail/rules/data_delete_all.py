@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, Verb, WriteRows
+from handrail.model.action import Verb, WriteRows
 from handrail.model.finding import Finding
 from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import copied, everywhere
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Severity
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, DropTable
+from handrail.model.action import DropTable
 from handrail.model.finding import Finding
 from handrail.model.hazards.scenes import remade
 from handrail.model.hazards.spelling import call, send, sql_name
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Severity
 
 

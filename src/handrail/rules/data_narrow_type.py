@@ -17,13 +17,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, AlterType
+from handrail.model.action import AlterType
 from handrail.model.finding import Finding
 from handrail.model.hazards.column_type import Fit, bounds, fit, parsed
 from handrail.model.hazards.spelling import send, sql_name
 from handrail.model.hazards.table_change import changes, old_type
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import ViolationKind
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, AddColumn
+from handrail.model.action import AddColumn
 from handrail.model.finding import Finding
 from handrail.model.hazards.spelling import call, literal, quoted, sql_name
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Confidence, Severity
 
 #: A column dropped longer ago than this many revisions is likely another one by now.

@@ -16,12 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, Verb, WriteRows
+from handrail.model.action import Verb, WriteRows
 from handrail.model.finding import Finding
 from handrail.model.hazards.batch_spelling import by_ranges
 from handrail.model.hazards.table_change import everywhere, filled
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Severity
 
 #: Below this many rows an UPDATE takes a moment.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import AddColumn, ColumnSpec
+from handrail.model.action import AddColumn
 from handrail.model.finding import Finding
 from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.spelling import call, not_null_proved, quoted, send, sql_name
@@ -22,6 +22,7 @@ from handrail.model.hazards.table_change import changes
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.revision import Direction
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import ColumnSpec
 from handrail.model.verdict import Severity
 from handrail.model.violation import ViolationKind
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import AddColumn, AddConstraint, ConstraintSpec
+from handrail.model.action import AddColumn, AddConstraint
 from handrail.model.finding import Finding
 from handrail.model.hazards.spelling import listed, made_up, send, sql_name, table_words
 from handrail.model.hazards.table_change import changes, filled, removed
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 from handrail.model.violation import ViolationKind
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import Action, AddColumn, AddConstraint, ConstraintSpec, CreateTable
+from handrail.model.action import Action, AddColumn, AddConstraint, CreateTable
 from handrail.model.finding import Finding
 from handrail.model.hazards.table_change import keys_of
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 

@@ -12,21 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import (
-    Action,
-    AddColumn,
-    AddConstraint,
-    CreateEnum,
-    CreateIndex,
-    CreateObject,
-    CreateTable,
-    IndexSpec,
-)
+from handrail.model.action import Action, AddColumn, AddConstraint, CreateEnum, CreateIndex, CreateObject, CreateTable
 from handrail.model.finding import Finding
 from handrail.model.hazards.inventory import Thing, inventories
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import IndexSpec
 from handrail.model.verdict import Severity
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import Action, AddConstraint, ConstraintSpec, CreateIndex, CreateTable, DropIndex
+from handrail.model.action import Action, AddConstraint, CreateIndex, CreateTable, DropIndex
 from handrail.model.finding import Finding
 from handrail.model.hazards.index_spelling import concurrently
 from handrail.model.hazards.spelling import listed, send, sql_name
@@ -23,6 +23,7 @@ from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 _KEYS = frozenset({ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE})

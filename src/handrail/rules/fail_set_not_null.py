@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, AlterNullable
+from handrail.model.action import AlterNullable
 from handrail.model.finding import Finding
 from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.long_work import never_null
@@ -21,6 +21,7 @@ from handrail.model.hazards.spelling import not_null_proved, send, sql_name
 from handrail.model.hazards.table_change import changes, filled
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import ViolationKind
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import AddColumn, ColumnSpec, CreateIndex
+from handrail.model.action import AddColumn, CreateIndex
 from handrail.model.finding import Finding
 from handrail.model.hazards.spelling import sql_name
 from handrail.model.hazards.table_change import changes, filled, new_key, removed
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import ColumnSpec
 from handrail.model.verdict import Confidence, Severity
 from handrail.model.violation import ViolationKind
 

@@ -31,6 +31,7 @@ from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 from handrail.model.verdict import Severity
 
 _LEVELS = tuple(Risk)
@@ -86,10 +87,10 @@ def _of_schema(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
 def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
     """Return whether the table had the same constraint or index under another name."""
     match spec:
-        case act.ConstraintSpec():
+        case ConstraintSpec():
             alike = (was for was in table.constraints if was.columns == spec.columns)
             return any(was == replace(spec, name=was.name) for was in alike)
-        case act.IndexSpec():
+        case IndexSpec():
             same = (was for was in table.indexes if was.columns == spec.columns)
             return any(was == replace(spec, name=was.name) for was in same)
         case _:
@@ -99,10 +100,7 @@ def _only_renamed(table: ReplayedTable, spec: Spec) -> bool:
 def _unique_already(table: ReplayedTable, spec: Spec) -> bool:
     """Return whether a key holds by itself: one on fewer of its columns was there before."""
     match spec:
-        case (
-            act.ConstraintSpec(kind=ConstraintKind.UNIQUE, columns=columns)
-            | act.IndexSpec(unique=True, columns=columns)
-        ):
+        case ConstraintSpec(kind=ConstraintKind.UNIQUE, columns=columns) | IndexSpec(unique=True, columns=columns):
             return any(set(key) <= set(columns) for key in keys_of(table))
         case _:
             return False
@@ -128,7 +126,7 @@ def _of_statements(step: ReviewedStep) -> Iterator[tuple[Risk, str]]:
 def _of_new_columns(step: ReviewedStep, table: str, spec: Spec) -> bool:
     """Return whether a key is on columns that this step adds empty: it holds for every row that is there."""
     owner = step.after.table(table)
-    if owner is None or not isinstance(spec, act.ConstraintSpec | act.IndexSpec) or not spec.columns:
+    if owner is None or not isinstance(spec, ConstraintSpec | IndexSpec) or not spec.columns:
         return False
     added = [owner.column(column) for column in spec.columns if owner.added.get(column) == step.revision]
     return len(added) == len(spec.columns) and all(c is not None and c.default is None for c in added)
@@ -149,7 +147,7 @@ def _of_unseen(statement: ReviewedStatement, action: act.Action) -> Iterator[tup
             if constraint.kind in _DATA_DEPENDENT and constraint.validated and not constraint.using_index and not own:
                 name = constraint.name or constraint.kind.value
                 yield Risk.MEDIUM, f"{name} of {bare(table)} has to hold for the rows that are there"
-        case act.CreateIndex(table=table, index=act.IndexSpec(unique=True, name=name)):
+        case act.CreateIndex(table=table, index=IndexSpec(unique=True, name=name)):
             yield Risk.MEDIUM, f"unique index {name} has to hold for the rows that are there"
         case _:
             return
@@ -158,11 +156,11 @@ def _of_unseen(statement: ReviewedStatement, action: act.Action) -> Iterator[tup
 def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec], *, never_null: bool) -> Iterator[tuple[Risk, str]]:
     known = before.get(thing)
     match spec:
-        case act.ColumnSpec() if known is None:
+        case ColumnSpec() if known is None:
             demanded = spec.nullable is False and spec.default is None and not spec.identity and not spec.generated
             if demanded:
                 yield Risk.HIGH, f"{thing} is NOT NULL without a default: inserts of older versions fail"
-        case act.ColumnSpec():
+        case ColumnSpec():
             for attribute in differences(known, spec):
                 if attribute.name == "type" and not _grows(attribute.was, attribute.now):
                     yield Risk.MEDIUM, f"{thing} changes its type from {attribute.was} to {attribute.now}"
@@ -170,9 +168,9 @@ def _of_part(thing: Thing, spec: Spec, before: Mapping[Thing, Spec], *, never_nu
                     yield Risk.MEDIUM, f"{thing} becomes NOT NULL"
                 if attribute.name == "default" and attribute.now == "none":
                     yield Risk.MEDIUM, f"{thing} loses its default"
-        case act.ConstraintSpec(kind=kind, using_index="", validated=True) if known is None and kind in _DATA_DEPENDENT:
+        case ConstraintSpec(kind=kind, using_index="", validated=True) if known is None and kind in _DATA_DEPENDENT:
             yield Risk.MEDIUM, f"{thing} has to hold for the rows that are there"
-        case act.IndexSpec(unique=True) if known is None:
+        case IndexSpec(unique=True) if known is None:
             yield Risk.MEDIUM, f"unique {thing} has to hold for the rows that are there"
 
 

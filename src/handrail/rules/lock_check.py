@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import AddColumn, AddConstraint, ConstraintSpec
+from handrail.model.action import AddColumn, AddConstraint
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.hazards.spelling import literal, made_up, revisions, send, sql_name, table_words
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 

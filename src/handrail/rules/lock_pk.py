@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import AddColumn, AddConstraint, ConstraintSpec
+from handrail.model.action import AddColumn, AddConstraint
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.hazards.long_work import never_null
@@ -21,6 +21,7 @@ from handrail.model.hazards.spelling import listed, made_up, outside, revisions,
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 

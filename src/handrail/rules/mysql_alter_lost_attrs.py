@@ -16,10 +16,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from handrail.model.action import UNKNOWN, ColumnSpec, RedefineColumn, Unknown
+from handrail.model.action import RedefineColumn
 from handrail.model.finding import Finding
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN, ColumnSpec, Unknown
 from handrail.model.verdict import Confidence, Severity
 
 _ON_UPDATE = re.compile(r"\s*ON UPDATE .*", re.IGNORECASE)

@@ -16,17 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import (
-    UNKNOWN,
-    Action,
-    AddColumn,
-    AddConstraint,
-    AlterType,
-    ColumnSpec,
-    RedefineColumn,
-    SetSetting,
-    Unknown,
-)
+from handrail.model.action import Action, AddColumn, AddConstraint, AlterType, RedefineColumn, SetSetting
 from handrail.model.effect import Blocks
 from handrail.model.finding import Finding
 from handrail.model.hazards.bystander import counted, others_wait, weight
@@ -35,6 +25,7 @@ from handrail.model.replayed import Replayed, replayed
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, Unknown
 from handrail.model.verdict import Confidence, Severity
 
 _OFF = frozenset({"0", "off", "false"})

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model.action import ConstraintSpec
 from handrail.model.finding import Finding
 from handrail.model.hazards.spelling import constraint_name
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import EVERY_ENGINE, Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 

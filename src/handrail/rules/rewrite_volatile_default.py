@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handrail.model.action import UNKNOWN, AddColumn
+from handrail.model.action import AddColumn
 from handrail.model.finding import Finding
 from handrail.model.hazards.batch_spelling import filling, key_of
 from handrail.model.hazards.bystander import counted, others_wait, weight
 from handrail.model.hazards.spelling import revisions, send, sql_name
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Confidence, Severity
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model.action import ConstraintSpec
 from handrail.model.finding import Finding
 from handrail.model.replayed import bare
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.rule import Example, Rule, RuleFacts
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 from handrail.model.verdict import Severity
 
 _KEYS = frozenset({ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE})

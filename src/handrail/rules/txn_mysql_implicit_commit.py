@@ -26,6 +26,7 @@ from handrail.model.operation import StatementKind
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.rule import Example, Rule, RuleFacts
+from handrail.model.spec import ColumnSpec, ConstraintSpec
 from handrail.model.verdict import Severity
 
 
@@ -118,10 +119,7 @@ def _words(action: Action) -> str:
 def _part(action: Action) -> str:
     """Return the column, constraint or index that an ALTER TABLE is about, in parentheses."""
     match action:
-        case (
-            act.AddColumn(column=act.ColumnSpec(name=name))
-            | act.AddConstraint(constraint=act.ConstraintSpec(name=name))
-        ):
+        case act.AddColumn(column=ColumnSpec(name=name)) | act.AddConstraint(constraint=ConstraintSpec(name=name)):
             return f" ({name})" if name else ""
         case act.DropColumn(column=name) | act.RenameColumn(column=name) | act.AlterType(column=name):
             return f" ({name})"

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select, table, text
 
 from handrail.engines.facts import SIZES_LIMIT_S
 from handrail.engines.sqlite.bounded import answered
-from handrail.model.action import UNKNOWN
 from handrail.model.size import Basis, TableSize
+from handrail.model.spec import UNKNOWN
 
 # SHARED lock; reads the pages of the schema.
 _TABLES = text(r"""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from handrail.config import Settings
 from handrail.errors import JournalUnusable
 from handrail.flows.ports import journal_of
-from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.replayed import bare
+from handrail.model.spec import UNKNOWN, Unknown
 
 Models = Mapping[str, Mapping[str, frozenset[str]]]
 #: The journal's table of versions, as it stands in a file of SQLite that has one.

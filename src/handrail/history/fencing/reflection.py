@@ -22,7 +22,7 @@ from handrail.model.schema import ConstraintKind
 
 if TYPE_CHECKING:
     from handrail.history.fencing.nulldb import Tape
-    from handrail.model.action import ColumnSpec, ConstraintSpec
+    from handrail.model.spec import ColumnSpec, ConstraintSpec
 
 #: What PostgreSQL calls a constraint that nobody named.
 #: Source: https://github.com/postgres/postgres/blob/REL_18_0/src/backend/commands/indexcmds.c, ChooseIndexName

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handrail.model.action import UNKNOWN
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction
 from handrail.model.rule import RuleFacts
+from handrail.model.spec import UNKNOWN
 from handrail.model.verdict import Severity
 
 #: Below this many rows a scan, an index build or a rewrite takes a moment.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN, Action, ConstraintSpec
+from handrail.model.action import Action
 from handrail.model.demand import Demand
 from handrail.model.hazards.column_type import Fit, alike, fit
 from handrail.model.hazards.long_work import converts
@@ -15,6 +15,7 @@ from handrail.model.portrait import Portrait
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ConstraintSpec
 from handrail.model.standing_schema import constraint as constraint_spec
 from handrail.model.violation import ViolationKind
 

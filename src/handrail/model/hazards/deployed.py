@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handrail.model.action import UNKNOWN, Unknown
 from handrail.model.finding import Finding
 from handrail.model.replayed import bare
 from handrail.model.rule import RuleFacts
+from handrail.model.spec import UNKNOWN, Unknown
 from handrail.model.verdict import Confidence, Severity
 
 Versions = tuple[str, ...] | Unknown

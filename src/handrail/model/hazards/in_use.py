@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN, Action
+from handrail.model.action import Action
 from handrail.model.replayed import Replayed, bare
 from handrail.model.reviewed import ReviewedStatement
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN
 
 _KEYS = frozenset({ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE})
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 from handrail.model.replayed import Replayed
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedRevision
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 
 _CAST = re.compile(r"::[\w .]+(?:\(\d+(?:, *\d+)*\))?(?:\[\])?")
 _NOW = re.compile(r"^(?:now\(\)|current_timestamp(?:\(\))?|transaction_timestamp\(\))$")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN, Action
+from handrail.model.action import Action
 from handrail.model.hazards.table_rewrite import rewrites
 from handrail.model.replayed import Replayed
 from handrail.model.reviewed import ReviewedStatement
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN
 
 _LONG_OTHERS = frozenset(
     {

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN
 from handrail.model.hazards.inventory import Thing, there_and_back
 from handrail.model.hazards.reversal import dropped_unseen
 from handrail.model.hazards.table_change import changes, copied
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedRevision, ReviewedStatement, ReviewedStep
 from handrail.model.revision import Direction
+from handrail.model.spec import UNKNOWN
 
 _LENGTH = re.compile(r"\((\d+)(?:, *(\d+))?\)")
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from textwrap import indent
 
-from handrail.model.action import ConstraintSpec
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ConstraintSpec
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _PREFIX = {

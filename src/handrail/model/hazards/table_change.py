@@ -12,23 +12,19 @@ from dataclasses import replace
 from functools import lru_cache
 
 from handrail.model.action import (
-    UNKNOWN,
     Action,
     AddColumn,
     AddConstraint,
     AlterDefault,
     AlterNullable,
     AlterType,
-    ConstraintSpec,
     CreateIndex,
     CreateObject,
     CreateTable,
     DropColumn,
     DropTable,
-    IndexSpec,
     RenameColumn,
     RenameTable,
-    Unknown,
     Verb,
     WriteRows,
 )
@@ -36,6 +32,7 @@ from handrail.model.replayed import EMPTY, Replayed, bare
 from handrail.model.replayed_table import ReplayedTable
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ConstraintSpec, IndexSpec, Unknown
 
 _ALWAYS = re.compile(r"\(?(true|1|1 = 1|1=1|'1' = '1'|(\w+\.)?id (> 0|>= 0|is not null))\)?")
 _VALUE = r"(?:\$?-?\d+|\?|'(?:[^']|'')*')(?:::[\w ]+)?"

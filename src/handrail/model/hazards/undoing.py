@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from handrail.model import action as act
-from handrail.model.action import UNKNOWN
 from handrail.model.hazards.inventory import Attribute, Spec, Thing
 from handrail.model.hazards.spelling import listed, send, sql_name, table_words
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec
 
 #: What `type_` of op.drop_constraint says, which MySQL needs.
 _TYPES = {
@@ -28,7 +27,7 @@ def dropping(thing: Thing, spec: Spec | None, *, in_batch: bool) -> str:
         case "index" if thing.named:
             return f'op.drop_index("{thing.name}", table_name={table}{schema})'
         case "constraint" if thing.named:
-            kind = _TYPES.get(spec.kind, "") if isinstance(spec, act.ConstraintSpec) else ""
+            kind = _TYPES.get(spec.kind, "") if isinstance(spec, ConstraintSpec) else ""
             type_ = f', type_="{kind}"' if kind else ""
             if in_batch:
                 drop = f'batch.drop_constraint("{thing.name}"{type_})'
@@ -44,20 +43,20 @@ def making(thing: Thing, spec: Spec | None, *, in_batch: bool) -> str:
     """Return the line that makes it as it was, in words where no single line does."""
     table, schema = table_words(thing.table)
     match spec:
-        case act.ColumnSpec(type=type_, default=default) if type_ is not UNKNOWN:
+        case ColumnSpec(type=type_, default=default) if type_ is not UNKNOWN:
             filled = f" DEFAULT {default}" if default and default is not UNKNOWN else ""
             return send(f"ALTER TABLE {sql_name(thing.table)} ADD COLUMN {sql_name(thing.name)} {type_}{filled}")
-        case act.IndexSpec(columns=columns, unique=unique, where="", method="" | "btree") if thing.named and all(
+        case IndexSpec(columns=columns, unique=unique, where="", method="" | "btree") if thing.named and all(
             map(str.isidentifier, columns)
         ):
             return f'op.create_index("{thing.name}", {table}, {listed(columns)}{", unique=True" * unique}{schema})'
-        case act.ConstraintSpec() if thing.named and not in_batch:
+        case ConstraintSpec() if thing.named and not in_batch:
             return _constraint(thing, spec)
         case _:
             return f"make the {thing} again"
 
 
-def _constraint(thing: Thing, spec: act.ConstraintSpec) -> str:
+def _constraint(thing: Thing, spec: ConstraintSpec) -> str:
     table, schema = table_words(thing.table)
     match spec.kind:
         case ConstraintKind.UNIQUE:

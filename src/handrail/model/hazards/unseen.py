@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from handrail.model import action as act
-from handrail.model.action import UNKNOWN
 from handrail.model.hazards.column_type import parsed
 from handrail.model.hazards.table_change import old_type
 from handrail.model.replayed import bare
 from handrail.model.reviewed import ReviewedStatement, ReviewedStep
+from handrail.model.spec import UNKNOWN, ColumnSpec
 
 #: Families whose types are spelled the same way by a revision and by the server.
 _COMPARABLE = frozenset({"string", "integer", "numeric"})
@@ -95,7 +95,7 @@ def _is_unseen(statement: ReviewedStatement, action: act.Action) -> bool:
             return False
 
 
-def _bare_spec(column: act.ColumnSpec) -> bool:
+def _bare_spec(column: ColumnSpec) -> bool:
     """Return whether no more than a column's name is known."""
     return column.type is UNKNOWN and column.default is UNKNOWN and column.nullable is UNKNOWN
 

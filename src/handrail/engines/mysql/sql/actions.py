@@ -10,7 +10,8 @@ from handrail.engines.mysql.sql.definition import definitions
 from handrail.engines.mysql.sql.syntax import Words, canonical, columns, name, parts, tokens
 from handrail.engines.plain_view import handed_on
 from handrail.model import action as act
-from handrail.model.action import Action, IndexSpec
+from handrail.model.action import Action
+from handrail.model.spec import IndexSpec
 
 #: Their bodies are statements of their own; what is in them happens later, when they are called.
 _WITH_BODY = frozenset({"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT"})

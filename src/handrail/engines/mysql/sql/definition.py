@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from handrail.engines.mysql.sql.syntax import Words, canonical, columns, name, parts
-from handrail.model.action import ColumnSpec, ConstraintSpec, IndexSpec
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 
 #: The one name a primary key has: https://dev.mysql.com/doc/refman/8.0/en/create-table.html#create-table-indexes-keys.
 PRIMARY = "PRIMARY"

@@ -8,8 +8,9 @@ from handrail.engines.base import Landed, Progress
 from handrail.engines.mysql.sql import syntax
 from handrail.engines.mysql.sql.actions import actions
 from handrail.model import action as act
-from handrail.model.action import Action, ColumnSpec, ConstraintSpec, IndexSpec
+from handrail.model.action import Action
 from handrail.model.operation import StatementKind
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 
 # Each reads the data dictionary and takes no lock that others feel; a database that is not named is the session's.
 _TABLE = text(

@@ -6,17 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import lru_cache
 
+from handrail.engines.postgresql.sql import actions_upkeep as upkeep
 from handrail.engines.postgresql.sql import blocks, specs
 from handrail.engines.postgresql.sql.actions_alter import alter_table
-from handrail.engines.postgresql.sql.actions_upkeep import (
-    new_sequence,
-    of_table,
-    refresh,
-    reindex,
-    rights,
-    sequence,
-    vacuum,
-)
 from handrail.engines.postgresql.sql.functions import calls_unknown
 from handrail.engines.postgresql.sql.lock_modes import MODES
 from handrail.engines.postgresql.sql.syntax import (
@@ -32,8 +24,9 @@ from handrail.engines.postgresql.sql.syntax import (
     unwrap,
 )
 from handrail.model import action as act
-from handrail.model.action import Action, ColumnSpec, ConstraintSpec, Verb
+from handrail.model.action import Action, Verb
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import ColumnSpec, ConstraintSpec
 
 _OBJECTS = {
     "OBJECT_VIEW": "view",
@@ -368,9 +361,9 @@ def _copy(node: Node) -> Iterator[Action]:
 _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "AlterEnumStmt": _alter_enum,
     "AlterObjectSchemaStmt": _set_schema,
-    "AlterSeqStmt": sequence,
+    "AlterSeqStmt": upkeep.sequence,
     "AlterTableStmt": alter_table,
-    "ClusterStmt": of_table("CLUSTER"),
+    "ClusterStmt": upkeep.of_table("CLUSTER"),
     "CompositeTypeStmt": _made("type", lambda node: relation(node.typevar)),
     "CopyStmt": _copy,
     "CreateDomainStmt": _made("domain", lambda node: _name(strings(node.domainname))),
@@ -379,26 +372,26 @@ _READERS: dict[str, Callable[[Node], Iterator[Action]]] = {
     "CreateFunctionStmt": _function,
     "CreatePolicyStmt": _policy,
     "CreateSchemaStmt": _made("schema", lambda node: str(node.schemaname)),
-    "CreateSeqStmt": new_sequence,
+    "CreateSeqStmt": upkeep.new_sequence,
     "CreateStmt": _create_table,
     "CreateTableAsStmt": _create_as,
     "CreateTrigStmt": _trigger,
     "DeleteStmt": _write,
     "DoStmt": _block,
     "DropStmt": _drop,
-    "GrantStmt": rights,
+    "GrantStmt": upkeep.rights,
     "IndexStmt": _index,
     "InsertStmt": _write,
     "LockStmt": _lock,
     "MergeStmt": _write,
-    "RefreshMatViewStmt": refresh,
-    "ReindexStmt": reindex,
+    "RefreshMatViewStmt": upkeep.refresh,
+    "ReindexStmt": upkeep.reindex,
     "RenameStmt": _rename,
     "SelectStmt": _select,
     "TransactionStmt": _transaction,
     "TruncateStmt": _truncate,
     "UpdateStmt": _write,
-    "VacuumStmt": vacuum,
+    "VacuumStmt": upkeep.vacuum,
     "VariableSetStmt": _setting,
     "ViewStmt": _view,
 }

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from handrail.engines.postgresql.sql.functions import called
 from handrail.engines.postgresql.sql.syntax import Node, find, kind_of, library, relation, strings, unwrap
-from handrail.model.action import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 from handrail.model.schema import ConstraintKind
+from handrail.model.spec import UNKNOWN, ColumnSpec, ConstraintSpec, IndexSpec, Unknown
 
 # What format_type() calls them: https://www.postgresql.org/docs/current/datatype.html#DATATYPE-TABLE.
 _TYPES = {

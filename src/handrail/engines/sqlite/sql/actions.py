@@ -10,8 +10,9 @@ from handrail.engines.plain_view import handed_on
 from handrail.engines.sqlite.sql.definition import read_table
 from handrail.engines.sqlite.sql.syntax import Shape, Verb, canonical, items, name, shape
 from handrail.model import action as act
-from handrail.model.action import Action, ColumnSpec, ConstraintSpec, IndexSpec
+from handrail.model.action import Action
 from handrail.model.schema import Constraint, ConstraintKind
+from handrail.model.spec import ColumnSpec, ConstraintSpec, IndexSpec
 
 #: What ends the type of a column: https://www.sqlite.org/syntax/column-constraint.html.
 _AFTER_TYPE = frozenset(
