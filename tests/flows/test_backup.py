@@ -308,6 +308,25 @@ def test_what_a_killed_run_left_of_a_sqlite_sandbox_is_removed_by_the_next(
     assert list(room.iterdir()) == []
 
 
+def test_a_folder_that_takes_no_note_leaves_the_archive_as_it_was(lite_bench: Workbench) -> None:
+    made = created(filled(lite_bench))
+    manifest = folder(lite_bench) / f"{made['id']}.json"
+    before = manifest.read_bytes()
+    manifest.with_suffix(".json.part").mkdir()  # root may write where the rights say no
+    done = lite_bench.run("backup", "verify", "latest")
+    assert done.returncode == 9
+    assert "is proved, and that could not be noted; its archive is as it was" in done.stderr
+    assert manifest.read_bytes() == before
+
+
+def test_what_a_source_holds_has_to_be_a_url(lite_bench: Workbench) -> None:
+    created(filled(lite_bench))
+    done = lite_bench.run("backup", "restore", "latest", "--into", "env:SECRET", env={"SECRET": "s3cr3t-word"})
+    assert done.returncode == 2
+    assert "what env:SECRET holds is no URL" in done.stderr
+    assert "s3cr3t-word" not in done.stdout + done.stderr
+
+
 def unprove(bench: Workbench, id_: str) -> None:
     manifest = folder(bench) / f"{id_}.json"
     told = json.loads(manifest.read_text())

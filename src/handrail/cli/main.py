@@ -115,6 +115,7 @@ def main(arguments: list[str]) -> int:
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except click.Abort:
+        click.echo(err=True)  # behind the question
         return _tell(_stopped("at the question; nothing was touched"), json=json)
     except click.ClickException as exc:
         return _tell(_not_understood(exc), json=json)

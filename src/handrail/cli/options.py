@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -120,7 +121,7 @@ def _named(plan: Plan, given: str, name: str) -> None:
         raise UsageRefused(
             what=f"{plan.environment} is protected and nobody confirmed; nothing was touched",
             why="there is no terminal to ask at",
-            fix=f"--confirm {name}, or HANDRAIL_CONFIRM={name}",
+            fix=f"--confirm {shlex.quote(name)}, or HANDRAIL_CONFIRM={shlex.quote(name)}",
         )
     if given != name:
         raise _other_name(plan, given, name)

@@ -69,11 +69,24 @@ def verify(ports: Ports, wanted: str, identity: Path | None) -> Manifest:
         backups.sweep(place)
         proof = _proof(ports, place, found, identity)
         judged = replace(found, proof=proof)
-        backups.write(place, replace(backups.whole(place, found), proof=proof))
+        _note(place, replace(backups.whole(place, found), proof=proof))
     again = f"remove the reason, then: handrail backup verify {found.id} -e {found.environment}"
     fix = again if proof.verdict is Verdict.UNKNOWN else "use another one: handrail backup list"
     proving.require(proof, f"backup {found.id}", fix)
     return judged
+
+
+def _note(place: Path, judged: Manifest) -> None:
+    """Write down what came out. Raises BackupUnproved where the folder does not take it: the archive is as it was."""
+    try:
+        backups.write(place, judged)
+    except OSError as exc:
+        told = "proved" if judged.proved else "looked at"
+        raise BackupUnproved(
+            what=f"backup {judged.id} is {told}, and that could not be noted; its archive is as it was",
+            why=f"{exc.strerror}: {exc.filename}; {judged.proof.reason}",
+            fix=f"make {place} writable, then: handrail backup verify {judged.id} -e {judged.environment}",
+        ) from exc
 
 
 def _proof(ports: Ports, place: Path, found: Manifest, identity: Path | None) -> Proof:
@@ -149,7 +162,13 @@ def _fill(ports: Ports, found: Manifest, archive: Path, copy: Engine, *, owners:
 
 def _other(ports: Ports, into: str) -> Engine:
     if into.partition(":")[0] in _SOURCES or "://" in into:
-        into = resolve(into, environment="the restored database", root=ports.settings.root)
+        told, into = into, resolve(into, environment="the restored database", root=ports.settings.root)
+        if "://" not in into:
+            raise UsageRefused(
+                what="the database to restore into is not known; nothing was touched",
+                why=f"what {told} holds is no URL",
+                fix="name a database, or where its whole URL stands: dialect+driver://user@host:port/database",
+            )
     copy = ports.engine.backups.named(into)
     if copy.name != ports.engine.name:
         raise UsageRefused(
