@@ -33,6 +33,14 @@ op.execute("insert into passed (place) values ('second, later')")
 """
 
 
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Let runs hear SIGHUP, also where these tests are run by nohup: what a process ignores its children ignore."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def three_revisions(bench: Workbench) -> Workbench:
     bench.revision("aaa1", None, f"{_PASSED}\nop.execute(\"insert into passed (place) values ('first')\")")
     bench.revision("aaa2", "aaa1", f"op.execute(\"insert into passed (place) values ('second')\")\n{_INDEX}")
