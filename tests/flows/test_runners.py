@@ -188,23 +188,6 @@ def test_two_signals_stop_at_once_and_roll_back(bench: Workbench, number: signal
 
 
 @pytest.mark.slow
-def test_two_signals_after_a_part_was_committed_say_that_it_stands_half_applied(pg_bench: Workbench) -> None:
-    bench = waiting_revision(pg_bench)
-    bench.revision("aaa2", "aaa1", f"op.execute(\"insert into passed (place) values ('before')\")\n{_INDEX}\n{_WAITS}")
-    with running(bench, "apply", "--yes") as run:
-        run.send_signal(signal.SIGINT)
-        wait_for(run, "once more to stop now")
-        run.send_signal(signal.SIGINT)
-        _, told = run.communicate(timeout=60)
-    assert run.returncode == 5, told
-    assert "revision aaa2 stands half applied" in told
-    assert "handrail resume -e main" in told
-    go(bench)
-    assert bench.run("resume", "--yes").returncode == 0
-    assert_each_revision_once(bench, ["before", "second", "second, later", "third"])
-
-
-@pytest.mark.slow
 def test_a_signal_ends_the_wait_for_a_lock_at_once(pg_bench: Workbench) -> None:
     bench = waiting_revision(pg_bench)
     (bench.versions / "aaa3_step.py").unlink()

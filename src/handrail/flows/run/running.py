@@ -17,7 +17,6 @@ from handrail.engines.base import Cause, Purpose, Refusal
 from handrail.errors import (
     ConnectionLost,
     GateClosed,
-    Halfway,
     HandrailError,
     Interrupted,
     LockBudgetSpent,
@@ -238,7 +237,10 @@ def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, writer: E
         _end(ports, run, state, f"{exc.what}: {exc.why}")
         raise
     except KeyboardInterrupt as exc:
-        stopped = _stopped_at_once(ports)
+        stopped = ports.stop.error(
+            what="stopped at once; what was not committed is rolled back",
+            fix=f"handrail status -e {ports.environment.name} says where the database stands",
+        )
         ports.emit(_failed(stopped))
         _end(ports, run, RunState.INTERRUPTED, "stopped at once")
         raise stopped from exc
@@ -246,20 +248,6 @@ def _under_lease(ports: Ports, request: Request, plan: Plan, run: Run, writer: E
         _end(ports, run, RunState.FAILED, f"{type(exc).__name__}: {exc}")
         raise
     return _end(ports, run, RunState.DONE, ""), again
-
-
-def _stopped_at_once(ports: Ports) -> HandrailError:
-    """Return what to end with: Halfway where a part of a revision is committed, as far as that can be seen."""
-    try:
-        planning.refuse_half_applied(ports, planning.look(ports))
-    except Halfway as half:
-        return half
-    except HandrailError:  # nobody knows, and `status` asks again
-        pass
-    return ports.stop.error(
-        what="stopped at once; what was not committed is rolled back",
-        fix=f"handrail status -e {ports.environment.name} says where the database stands",
-    )
 
 
 @contextmanager
