@@ -311,7 +311,7 @@ def test_a_sandbox_is_a_private_folder_that_goes_away(sqlite_url: str) -> None:
             with two.connect(Purpose.READ) as conn:
                 assert two.catalog.snapshot(conn).tables == ()
             folder = Path(str(one.url.database)).parent
-        assert list(folder.iterdir()) == []
+        assert list(folder.glob("*.db*")) == []
         assert folder.stat().st_mode & 0o077 == 0
     assert not folder.exists()
 

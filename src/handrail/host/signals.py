@@ -82,7 +82,8 @@ def at_once(stop: Stop) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup stays nohup
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in _SIGNALS if not (nohup and number == signal.SIGHUP)]
     before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
