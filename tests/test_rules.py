@@ -181,6 +181,7 @@ def schema(url: URL) -> Snapshot:
         return engine.catalog.snapshot(conn)
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")  # what a batch on SQLite loses, SQLAlchemy says
 @pytest.mark.parametrize(("rule", "example", "engine"), [p for p in examples(run=True) if not p.values[1].not_run])  # type: ignore[attr-defined]
 def test_an_example_runs_as_claimed(
     rule: Rule,

@@ -572,8 +572,8 @@ def test_a_journal_that_cannot_be_written_stops_before_anything_is_touched(lite_
 def test_a_journal_that_is_not_there_is_named(journal: str, lite_bench: Workbench) -> None:
     settings = (lite_bench.root / "pyproject.toml").read_text()
     (lite_bench.root / "pyproject.toml").write_text(f'[tool.handrail]\njournal = "{journal}"\n{settings}')
-    refusal(lite_bench, *APPLY)
-    refusal(lite_bench, "status", "--offline")
+    assert "journal" in refusal(lite_bench, *APPLY)
+    assert "journal" in refusal(lite_bench, "status", "--offline")
 
 
 def test_a_journal_that_is_no_journal_is_named(lite_bench: Workbench) -> None:

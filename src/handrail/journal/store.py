@@ -96,8 +96,15 @@ class Journal:
 
     @cached_property
     def _engine(self) -> Engine:
-        """The journal's own engine; made late, because a run with nothing to do never asks."""
-        return for_url(self._place if self._path is None else f"sqlite:///{self._path}")
+        """The journal's own engine; made late, because a run with nothing to do never asks. Raises JournalUnusable."""
+        try:
+            return for_url(self._place if self._path is None else f"sqlite:///{self._path}")
+        except HandrailError as exc:  # its words are about an environment's url
+            raise JournalUnusable(
+                what="the journal cannot be opened; nothing was touched",
+                why=exc.why,
+                fix="journal in [tool.handrail] names a file, or the URL of a SQLite or PostgreSQL database",
+            ) from exc
 
     @contextmanager
     def writer(self, run: Run, hide_literals: Callable[[str], str]) -> Iterator[EventWriter]:

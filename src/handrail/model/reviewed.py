@@ -37,6 +37,11 @@ class ReviewedStatement:
         """The line of the revision file that sends it."""
         return self.statement.place
 
+    @property
+    def certain(self) -> bool:
+        """Whether it is sent exactly so, on a schema that is known for certain."""
+        return self.before.certain and self.statement.exact
+
     def creates(self, table: str) -> bool:
         """Return whether that table was made earlier in this same step: nobody else uses it yet, and it is empty."""
         known = self.before.table(table)

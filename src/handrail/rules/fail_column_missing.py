@@ -36,7 +36,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
     if step is None:
         return
     for statement, action in step.actions():
-        if not (statement.before.certain and statement.statement.exact):
+        if not statement.certain:
             continue
         missing = _missing(statement.before, action)
         if missing is None:

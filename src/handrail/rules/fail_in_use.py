@@ -29,7 +29,7 @@ def findings(revision: ReviewedRevision, facts: RuleFacts) -> Iterator[Finding]:
     if step is None:
         return
     for statement, action in step.actions():
-        if not (statement.before.certain and statement.statement.exact):
+        if not statement.certain:
             continue
         told = in_use(statement, action, facts.engine)
         if told:

@@ -29,7 +29,7 @@ def findings(revision: ReviewedRevision, _facts: RuleFacts) -> Iterator[Finding]
         if step is revision.downgrade and (up is None or not up.read):
             continue
         for statement, action in step.actions():
-            if not statement.before.certain or not statement.statement.exact:
+            if not statement.certain:
                 continue
             twice = _twice(statement.before, action)
             if twice:
@@ -69,7 +69,7 @@ def _made_by(step: ReviewedStep) -> frozenset[tuple[str, str, str]]:
     """Return the tables and columns that a step makes and that must not be there before, as (kind, table, name)."""
     found: set[tuple[str, str, str]] = set()
     for statement, action in step.actions():
-        if not statement.before.certain or not statement.statement.exact:
+        if not statement.certain:
             continue
         match action:
             case CreateTable(table=table, if_not_exists=False, temporary=False):

@@ -49,7 +49,7 @@ def _left_bare(statement: ReviewedStatement, action: DropIndex) -> Iterator[tupl
     The statement counts as a whole: one ALTER TABLE may drop the key, or make another index, behind it.
     """
     before, after = statement.before.table(action.table), statement.after.table(action.table)
-    if before is None or after is None or not (before.complete and statement.before.certain):
+    if before is None or after is None or not (before.complete and statement.certain):
         return
     needed = [(key.name, key.columns) for key in after.foreign_keys if key in before.foreign_keys]
     pointing = (key for _, key in statement.after.referring(action.table))
